@@ -1,0 +1,47 @@
+#include "rot180/activation.h"
+
+#include "array_view.h"
+
+namespace rot180 {
+namespace {
+
+void bound_activate(Activation activation, const py::array& x, double slope, py::array y) {
+    with_float_type(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const int64_t size = x.size();
+        const T* from = read<T>(x, "x", size);
+        T* to = write<T>(y, "y", size);
+        const py::gil_scoped_release release;
+        activate<T>(activation, size, from, T(slope), to);
+    });
+}
+
+void bound_activate_grad_input(Activation activation, const py::array& dy, const py::array& y,
+                               double slope, py::array dx) {
+    with_float_type(dy, "dy", [&](auto zero) {
+        using T = decltype(zero);
+        const int64_t size = dy.size();
+        const T* upstream = read<T>(dy, "dy", size);
+        const T* output = read<T>(y, "y", size);
+        T* to = write<T>(dx, "dx", size);
+        const py::gil_scoped_release release;
+        activate_grad_input<T>(activation, size, upstream, output, T(slope), to);
+    });
+}
+
+}  // namespace
+
+void bind_activation(py::module_& module) {
+    py::enum_<Activation>(module, "Activation")
+        .value("none", Activation::none)
+        .value("relu", Activation::relu)
+        .value("leaky_relu", Activation::leaky_relu)
+        .value("sigmoid", Activation::sigmoid)
+        .value("tanh", Activation::tanh);
+    module.def("activate", &bound_activate, py::arg("activation"), py::arg("x"), py::arg("slope"),
+               py::arg("y"));
+    module.def("activate_grad_input", &bound_activate_grad_input, py::arg("activation"),
+               py::arg("dy"), py::arg("y"), py::arg("slope"), py::arg("dx"));
+}
+
+}  // namespace rot180

@@ -1,0 +1,107 @@
+#include "rot180/conv2d.h"
+
+#include <pybind11/stl.h>
+
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "array_view.h"
+
+namespace rot180 {
+namespace {
+
+using Pair = std::pair<int64_t, int64_t>;
+
+Conv2dShape make_shape(std::array<int64_t, 4> input, std::array<int64_t, 4> weight,
+                       std::array<int64_t, 4> output, Pair stride, Pair pad, Pair dilation,
+                       int64_t groups) {
+    Conv2dShape shape = {};
+    shape.batch = input[0];
+    shape.height = input[1];
+    shape.width = input[2];
+    shape.in_channels = input[3];
+    shape.kernel_height = weight[0];
+    shape.kernel_width = weight[1];
+    shape.out_channels = weight[3];
+    shape.groups = groups;
+    shape.out_height = output[1];
+    shape.out_width = output[2];
+    shape.stride_h = stride.first;
+    shape.stride_w = stride.second;
+    shape.pad_top = pad.first;
+    shape.pad_left = pad.second;
+    shape.dilation_h = dilation.first;
+    shape.dilation_w = dilation.second;
+    shape.validate();
+    return shape;
+}
+
+void bound_conv2d(const Conv2dShape& shape, const py::array& x, const py::array& weight,
+                  const std::optional<py::array>& bias, Activation activation, py::array y) {
+    with_float_type(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const T* input = read<T>(x, "x", shape.input_size());
+        const T* kernel = read<T>(weight, "weight", shape.weight_size());
+        const T* offset = bias ? read<T>(*bias, "bias", shape.out_channels) : nullptr;
+        T* output = write<T>(y, "out", shape.output_size());
+        const py::gil_scoped_release release;
+        conv2d<T>(shape, input, kernel, offset, activation, output);
+    });
+}
+
+void bound_conv2d_grad_input(const Conv2dShape& shape, const py::array& dy, const py::array& weight,
+                             py::array dx) {
+    with_float_type(dy, "dy", [&](auto zero) {
+        using T = decltype(zero);
+        const T* delta = read<T>(dy, "dy", shape.output_size());
+        const T* kernel = read<T>(weight, "weight", shape.weight_size());
+        T* result = write<T>(dx, "out", shape.input_size());
+        const py::gil_scoped_release release;
+        conv2d_grad_input<T>(shape, delta, kernel, result);
+    });
+}
+
+void bound_conv2d_grad_weight(const Conv2dShape& shape, const py::array& x, const py::array& dy,
+                              py::array dweight) {
+    with_float_type(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const T* input = read<T>(x, "x", shape.input_size());
+        const T* delta = read<T>(dy, "dy", shape.output_size());
+        T* result = write<T>(dweight, "out", shape.weight_size());
+        const py::gil_scoped_release release;
+        conv2d_grad_weight<T>(shape, input, delta, result);
+    });
+}
+
+void bound_conv2d_grad_bias(const py::array& dy, py::array dbias) {
+    with_float_type(dy, "dy", [&](auto zero) {
+        using T = decltype(zero);
+        const int64_t channels = dbias.size();
+        if (channels < 1 || dy.size() % channels != 0) {
+            throw py::value_error("dy must be (..., channels) with as many channels as dbias");
+        }
+        const T* delta = read<T>(dy, "dy", dy.size());
+        T* result = write<T>(dbias, "dbias", channels);
+        const int64_t pixels = dy.size() / channels;
+        const py::gil_scoped_release release;
+        conv2d_grad_bias<T>(pixels, channels, delta, result);
+    });
+}
+
+}  // namespace
+
+void bind_conv2d(py::module_& module) {
+    py::class_<Conv2dShape>(module, "Conv2dShape")
+        .def(py::init(&make_shape), py::arg("input"), py::arg("weight"), py::arg("output"),
+             py::arg("stride"), py::arg("pad"), py::arg("dilation"), py::arg("groups"));
+    module.def("conv2d", &bound_conv2d, py::arg("shape"), py::arg("x"), py::arg("weight"),
+               py::arg("bias"), py::arg("activation"), py::arg("y"));
+    module.def("conv2d_grad_input", &bound_conv2d_grad_input, py::arg("shape"), py::arg("dy"),
+               py::arg("weight"), py::arg("dx"));
+    module.def("conv2d_grad_weight", &bound_conv2d_grad_weight, py::arg("shape"), py::arg("x"),
+               py::arg("dy"), py::arg("dweight"));
+    module.def("conv2d_grad_bias", &bound_conv2d_grad_bias, py::arg("dy"), py::arg("dbias"));
+}
+
+}  // namespace rot180

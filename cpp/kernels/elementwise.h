@@ -1,0 +1,122 @@
+// Kernels that read and write each element once: activations, loss terms, optimizer steps.
+#pragma once
+
+#include "kernels.h"
+#include "vector_math.h"
+
+namespace rot180 {
+namespace {
+
+template <class T>
+void activate(Activation activation, int64_t size, const T* x, T slope, T* y) {
+    for_lanes<T>(size, [&](auto lanes, int64_t i) {
+        constexpr int W = decltype(lanes)::count;
+        using V = Vector<T, W>;
+        const V z = load<T, W>(x + i);
+        V result = z;
+        if (activation == Activation::relu) {
+            result = z < T(0) ? V{} : z;
+        } else if (activation == Activation::leaky_relu) {
+            result = z < T(0) ? z * slope : z;
+        } else if (activation == Activation::sigmoid) {
+            result = sigmoid<T, W>(z);
+        } else if (activation == Activation::tanh) {
+            result = tanh<T, W>(z);
+        }
+        store<T, W>(y + i, result);
+    });
+}
+
+template <class T>
+void activate_grad(Activation activation, int64_t size, const T* dy, const T* y, T slope, T* dx) {
+    for_lanes<T>(size, [&](auto lanes, int64_t i) {
+        constexpr int W = decltype(lanes)::count;
+        using V = Vector<T, W>;
+        const V upstream = load<T, W>(dy + i);
+        const V a = load<T, W>(y + i);
+        V result = upstream;
+        if (activation == Activation::relu) {
+            result = a > T(0) ? upstream : V{};
+        } else if (activation == Activation::leaky_relu) {
+            result = a > T(0) ? upstream : upstream * slope;
+        } else if (activation == Activation::sigmoid) {
+            result = upstream * (a * (T(1) - a));
+        } else if (activation == Activation::tanh) {
+            result = upstream * (T(1) - a * a);
+        }
+        store<T, W>(dx + i, result);
+    });
+}
+
+template <class T>
+void softmax_row(const T* logits, int64_t classes, T* probabilities, T* log_sum, T* max) {
+    T largest = logits[0];
+    for (int64_t j = 1; j < classes; ++j) {
+        // A NaN anywhere must reach the loss.
+        if (logits[j] > largest || logits[j] != logits[j]) largest = logits[j];
+    }
+    for_lanes<T>(classes, [&](auto lanes, int64_t j) {
+        constexpr int W = decltype(lanes)::count;
+        store<T, W>(probabilities + j, exp<T, W>(load<T, W>(logits + j) - largest));
+    });
+    T sum = 0;
+    for (int64_t j = 0; j < classes; ++j) sum += probabilities[j];
+    for (int64_t j = 0; j < classes; ++j) probabilities[j] /= sum;
+    *log_sum = T(__builtin_log(double(sum)));
+    *max = largest;
+}
+
+template <class T>
+double squared_distance(const T* a, const T* b, int64_t size) {
+    double sum = 0;
+    for (int64_t i = 0; i < size; ++i) {
+        const double difference = double(a[i]) - double(b[i]);
+        sum += difference * difference;
+    }
+    return sum;
+}
+
+template <class T>
+void scaled_difference(const T* a, const T* b, T scale, int64_t size, T* out) {
+    for (int64_t i = 0; i < size; ++i) out[i] = scale * (a[i] - b[i]);
+}
+
+inline float square_root(float x) { return __builtin_sqrtf(x); }
+inline double square_root(double x) { return __builtin_sqrt(x); }
+
+template <class T>
+void adam(int64_t size, T* __restrict param, const T* __restrict grad, T* __restrict m,
+          T* __restrict v, const AdamConstants<T>& constants) {
+    const AdamConstants<T> k = constants;
+    for (int64_t i = 0; i < size; ++i) {
+        const T p = param[i];
+        const T g = grad[i] + k.l2 * p;
+        const T first = k.beta1 * m[i] + k.one_minus_beta1 * g;
+        const T second = k.beta2 * v[i] + k.one_minus_beta2 * (g * g);
+        m[i] = first;
+        v[i] = second;
+        param[i] = p * k.shrink - k.alpha * first / (square_root(second) * k.scale + k.eps);
+    }
+}
+
+template <class T>
+void sgd(int64_t size, T* __restrict param, const T* __restrict grad, T* __restrict velocity,
+         const SgdConstants<T>& constants) {
+    const SgdConstants<T> k = constants;
+    if (!velocity) {
+        for (int64_t i = 0; i < size; ++i) {
+            const T g = grad[i] + k.l2 * param[i];
+            param[i] = param[i] * k.shrink - k.lr * g;
+        }
+        return;
+    }
+    for (int64_t i = 0; i < size; ++i) {
+        const T g = grad[i] + k.l2 * param[i];
+        const T moving = k.momentum * velocity[i] + g;
+        velocity[i] = moving;
+        param[i] = param[i] * k.shrink - k.lr * (k.nesterov ? g + k.momentum * moving : moving);
+    }
+}
+
+}  // namespace
+}  // namespace rot180

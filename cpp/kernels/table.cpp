@@ -1,0 +1,44 @@
+// Gathers the kernels of one instruction set. CMake compiles this file once for each, with the
+// flags of that set and ROT180_KERNEL_TABLE naming the symbol.
+#include "correlate_row.h"
+#include "depthwise_row.h"
+#include "elementwise.h"
+#include "kernels.h"
+#include "outer_product.h"
+#include "pool_row.h"
+
+namespace rot180 {
+namespace {
+
+template <class T>
+constexpr Kernels<T> kernels() {
+    return {
+        width<T>,
+        max_vectors,
+        correlate_row<T>,
+        depthwise_row<T>,
+        outer_product<T>,
+        depthwise_outer_product<T>,
+        sum_rows<T>,
+        max_pool_row<T>,
+        avg_pool_row<T>,
+        max_pool_grad_row<T>,
+        avg_pool_grad_row<T>,
+        activate<T>,
+        activate_grad<T>,
+        softmax_row<T>,
+        squared_distance<T>,
+        scaled_difference<T>,
+        adam<T>,
+        sgd<T>,
+    };
+}
+
+}  // namespace
+
+extern "C" {
+extern const KernelTable ROT180_KERNEL_TABLE;
+const KernelTable ROT180_KERNEL_TABLE = {kernels<float>(), kernels<double>()};
+}
+
+}  // namespace rot180

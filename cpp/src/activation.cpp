@@ -1,0 +1,38 @@
+#include "rot180/activation.h"
+
+#include "instruction_set.h"
+#include "parallel.h"
+
+namespace rot180 {
+namespace {
+
+double cost(Activation activation) {
+    return activation == Activation::sigmoid || activation == Activation::tanh ? 4 : 1;
+}
+
+}  // namespace
+
+template <class T>
+void activate(Activation activation, int64_t size, const T* x, T slope, T* y) {
+    const Kernels<T>& kernels = rot180::kernels<T>();
+    parallel_elements(size, cost(activation), [&](int64_t first, int64_t count, int) {
+        kernels.activate(activation, count, x + first, slope, y + first);
+    });
+}
+
+template <class T>
+void activate_grad_input(Activation activation, int64_t size, const T* dy, const T* y, T slope,
+                         T* dx) {
+    const Kernels<T>& kernels = rot180::kernels<T>();
+    parallel_elements(size, 1, [&](int64_t first, int64_t count, int) {
+        kernels.activate_grad(activation, count, dy + first, y + first, slope, dx + first);
+    });
+}
+
+template void activate(Activation, int64_t, const float*, float, float*);
+template void activate(Activation, int64_t, const double*, double, double*);
+template void activate_grad_input(Activation, int64_t, const float*, const float*, float, float*);
+template void activate_grad_input(Activation, int64_t, const double*, const double*, double,
+                                  double*);
+
+}  // namespace rot180

@@ -1,0 +1,173 @@
+#include "threads.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace rot180 {
+namespace {
+
+// The team that this thread's OpenMP pool already holds; a team no larger starts no thread.
+thread_local int pooled_team = 1;
+
+int positive_or_zero(const char* variable) {
+    const char* text = std::getenv(variable);
+    if (!text) return 0;
+    // OMP_NUM_THREADS may be a list, one entry for each level of nesting; the first counts here.
+    char* end = nullptr;
+    const long value = std::strtol(text, &end, 10);
+    return end != text && value > 0 && value <= 4096 ? int(value) : 0;
+}
+
+int affinity_threads() {
+#if defined(__linux__)
+    cpu_set_t mask;
+    if (sched_getaffinity(0, sizeof mask, &mask) == 0) return CPU_COUNT(&mask);
+#endif
+    return int(std::thread::hardware_concurrency());
+}
+
+// CPUs that a cgroup's quota allows, or a large number without one. Reads "max 100000" or
+// "150000 100000" (version 2), or the two files of version 1.
+double quota_of(const std::string& folder) {
+    constexpr double unlimited = 1e9;
+    std::ifstream v2(folder + "/cpu.max");
+    std::string quota;
+    double period = 0;
+    if (v2 >> quota >> period && period > 0) {
+        return quota == "max" ? unlimited : std::strtod(quota.c_str(), nullptr) / period;
+    }
+    std::ifstream v1_quota(folder + "/cpu.cfs_quota_us"), v1_period(folder + "/cpu.cfs_period_us");
+    double microseconds = 0;
+    if (v1_quota >> microseconds && v1_period >> period && microseconds > 0 && period > 0) {
+        return microseconds / period;
+    }
+    return unlimited;
+}
+
+// The smallest quota on the way from this process's cgroup up to the root.
+int cgroup_threads() {
+    double cpus = std::min(quota_of("/sys/fs/cgroup"), quota_of("/sys/fs/cgroup/cpu"));
+    std::ifstream groups("/proc/self/cgroup");
+    for (std::string line; std::getline(groups, line);) {
+        std::istringstream fields(line);
+        std::string id, controllers, path;
+        std::getline(fields, id, ':');
+        std::getline(fields, controllers, ':');
+        std::getline(fields, path);
+        const bool v2 = controllers.empty();
+        if (!v2 && controllers.find("cpu") == std::string::npos) continue;
+        const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+        for (; path.size() > 1; path.erase(path.rfind('/'))) {
+            cpus = std::min(cpus, quota_of(root + path));
+        }
+    }
+    return int(std::max(1.0, std::floor(cpus)));
+}
+
+int initial_threads() {
+#if defined(_OPENMP)
+    for (const char* variable : {"ROT180_NUM_THREADS", "OMP_NUM_THREADS"}) {
+        if (const int threads = positive_or_zero(variable)) return threads;
+    }
+    return std::max(1, std::min(affinity_threads(), cgroup_threads()));
+#else
+    return 1;
+#endif
+}
+
+std::atomic<int>& thread_setting() {
+    static std::atomic<int> setting{initial_threads()};
+    return setting;
+}
+
+struct Gate {
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
+    bool open = false;
+};
+
+void* wait_at(void* argument) {
+    auto* gate = static_cast<Gate*>(argument);
+    pthread_mutex_lock(&gate->mutex);
+    while (!gate->open) pthread_cond_wait(&gate->opened, &gate->mutex);
+    pthread_mutex_unlock(&gate->mutex);
+    return nullptr;
+}
+
+// Starts up to `wanted` threads that live at the same time, ends them, says how many there were.
+int threads_that_start(int wanted) {
+    Gate gate;
+    pthread_t started[64];
+    int count = 0;
+    while (count < std::min(wanted, 64) &&
+           pthread_create(&started[count], nullptr, wait_at, &gate) == 0) {
+        ++count;
+    }
+    pthread_mutex_lock(&gate.mutex);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.opened);
+    pthread_mutex_unlock(&gate.mutex);
+    for (int i = 0; i < count; ++i) pthread_join(started[i], nullptr);
+    return count < std::min(wanted, 64) ? count : wanted;
+}
+
+#if defined(_OPENMP)
+// A child of fork has none of its parent's threads, yet OpenMP would wait for them. So the pool is
+// shut down before the fork, on both sides, and starts again when next it is needed.
+void before_fork() {
+    pooled_team = 1;
+#if _OPENMP >= 201811 || (defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 10)
+    omp_pause_resource_all(omp_pause_hard);
+#endif
+}
+
+[[maybe_unused]] const int fork_handler = pthread_atfork(before_fork, nullptr, nullptr);
+#endif
+
+}  // namespace
+
+int num_threads() { return thread_setting().load(std::memory_order_relaxed); }
+
+void set_num_threads(int threads) {
+    if (threads < 1 || threads > 4096) {
+        throw std::invalid_argument("threads must be from 1 to 4096, got " +
+                                    std::to_string(threads));
+    }
+#if defined(_OPENMP)
+    thread_setting().store(threads, std::memory_order_relaxed);
+#endif
+}
+
+int available_team(int wanted) {
+    if (wanted > pooled_team) wanted = 1 + threads_that_start(wanted - 1);
+    // A smaller team shrinks the pool, so that a later, larger one has to start threads again.
+    pooled_team = wanted;
+    return wanted;
+}
+
+std::string openmp() {
+#if defined(_OPENMP)
+    return std::to_string(_OPENMP);
+#else
+    return "none";
+#endif
+}
+
+}  // namespace rot180

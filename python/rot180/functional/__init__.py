@@ -1,0 +1,71 @@
+"""Functions on NumPy arrays: what the layers are made of, and what the C++ kernels compute.
+
+Every function has a twin of the same name in `rot180.reference`, in plain NumPy.
+"""
+
+from rot180.functional.activation import (
+    leaky_relu,
+    leaky_relu_grad_input,
+    relu,
+    relu_grad_input,
+    sigmoid,
+    sigmoid_grad_input,
+    tanh,
+    tanh_grad_input,
+)
+from rot180.functional.conv2d import (
+    conv2d,
+    conv2d_grad_bias,
+    conv2d_grad_input,
+    conv2d_grad_weight,
+)
+from rot180.functional.linear import (
+    linear,
+    linear_grad_bias,
+    linear_grad_input,
+    linear_grad_weight,
+)
+from rot180.functional.loss import (
+    mean_squared_error,
+    mean_squared_error_grad_input,
+    softmax,
+    softmax_cross_entropy,
+    softmax_cross_entropy_grad_input,
+)
+from rot180.functional.optim import adam_step, sgd_step
+from rot180.functional.pool2d import (
+    avg_pool2d,
+    avg_pool2d_grad_input,
+    max_pool2d,
+    max_pool2d_grad_input,
+)
+
+__all__ = [
+    "adam_step",
+    "avg_pool2d",
+    "avg_pool2d_grad_input",
+    "conv2d",
+    "conv2d_grad_bias",
+    "conv2d_grad_input",
+    "conv2d_grad_weight",
+    "leaky_relu",
+    "leaky_relu_grad_input",
+    "linear",
+    "linear_grad_bias",
+    "linear_grad_input",
+    "linear_grad_weight",
+    "max_pool2d",
+    "max_pool2d_grad_input",
+    "mean_squared_error",
+    "mean_squared_error_grad_input",
+    "relu",
+    "relu_grad_input",
+    "sgd_step",
+    "sigmoid",
+    "sigmoid_grad_input",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_grad_input",
+    "tanh",
+    "tanh_grad_input",
+]

@@ -1,0 +1,312 @@
+"""Convolution and its three gradients, on NHWC images and HWIO weights."""
+
+from __future__ import annotations
+
+import operator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from numpy.typing import ArrayLike
+
+from rot180 import _core
+from rot180.functional.arrays import (
+    FloatArray,
+    as_batch,
+    expect_shape,
+    float_array,
+    result_array,
+    same_dtype,
+    weight_array,
+)
+from rot180.geometry import IntOrPair, Padding, conv2d_geometry, hashable, int_pair
+
+# The activations that a convolution can apply as it writes its output.
+ACTIVATIONS = {
+    None: _core.Activation.none,
+    "relu": _core.Activation.relu,
+    "leaky_relu": _core.Activation.leaky_relu,
+    "sigmoid": _core.Activation.sigmoid,
+    "tanh": _core.Activation.tanh,
+}
+
+ALGORITHMS = ("auto", "direct")
+
+
+def conv2d(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    algorithm: str = "auto",
+    out: FloatArray | None = None,
+) -> FloatArray:
+    """Convolve a batch of images: a cross-correlation plus bias, and an activation if one is named.
+
+    y[n,i,j,k] = activation(bias[k] + sum over r,s,c of
+    x[n, i*sh + r*dh - top, j*sw + s*dw - left, c] * weight[r,s,c,k]), x being 0 outside the image.
+
+    Parameters
+    ----------
+    x : array (N, H, W, C) or one image (H, W, C)
+        float32 or float64. Any strides; what is not contiguous is copied first.
+    weight : array (KH, KW, C // groups, K)
+        The filters, of x's dtype.
+    bias : array (K,), optional
+        One number for each filter.
+    stride, dilation : int or (vertical, horizontal)
+    padding : int, (ph, pw), ((top, bottom), (left, right)), "valid", "same" or "full"
+        Zeros around the image. "same" is TensorFlow's: ceil(H / stride) rows.
+    groups : int
+        Output channels of group g see the input channels of group g alone; C is depthwise.
+    activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
+    algorithm : "auto" or "direct"
+    out : array, optional
+        Where to write y: C-contiguous, of y's shape and x's dtype, overlapping no input.
+
+    Returns
+    -------
+    array (N, OH, OW, K), or (OH, OW, K) for one image
+        OH = (H + top + bottom - dh*(KH-1) - 1) // sh + 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit one another; the message names the argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import conv2d
+    >>> x = np.arange(1.0, 10.0).reshape(3, 3, 1)
+    >>> w = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(2, 2, 1, 1)
+    >>> conv2d(x, w)[:, :, 0]
+    array([[37., 47.],
+           [67., 77.]])
+    """
+    x = float_array("x", x)
+    weight = weight_array(weight)
+    same_dtype("x", x, "weight", weight)
+    images = as_batch("x", x)
+    plan = _plan(images.shape, weight.shape, stride, padding, dilation, groups)
+    if bias is not None:
+        bias = float_array("bias", bias)
+        same_dtype("x", x, "bias", bias)
+        expect_shape("bias", bias, plan.output_shape[3:], "(K,)")
+    _check_algorithm(algorithm)
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation is {activation!r}, expected one of {list(ACTIVATIONS)}")
+    y_shape = plan.output_shape if x.ndim == 4 else plan.output_shape[1:]
+    y = result_array(out, y_shape, x.dtype, (x, weight, bias))
+    _core.conv2d(plan.shape, images, weight, bias, ACTIVATIONS[activation], y)
+    return y
+
+
+def conv2d_grad_input(
+    dy: ArrayLike,
+    weight: ArrayLike,
+    input_shape: tuple[int, ...],
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    algorithm: str = "auto",
+    out: FloatArray | None = None,
+) -> FloatArray:
+    """Carry the gradient of a convolution's output back to its input.
+
+    dx[n,p,q,c] = sum over k and over every (i,r), (j,s) with p = i*sh + r*dh - top,
+    q = j*sw + s*dw - left of dy[n,i,j,k] * weight[r,s,c,k]. For stride 1 this is the full-mode
+    correlation of dy with the kernel turned by 180 degrees, its channels exchanged.
+
+    Parameters
+    ----------
+    dy : array (N, OH, OW, K) or (OH, OW, K)
+        The loss's gradient by y.
+    weight : array (KH, KW, C // groups, K)
+    input_shape : (N, H, W, C) or (H, W, C)
+        The shape of x. A strided output does not determine it.
+    stride, padding, dilation, groups, algorithm, out
+        As in `conv2d`.
+
+    Returns
+    -------
+    array of shape input_shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import conv2d_grad_input
+    >>> dy = np.array([[1.0, -1.0], [2.0, 0.5]]).reshape(2, 2, 1)
+    >>> w = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(2, 2, 1, 1)
+    >>> conv2d_grad_input(dy, w, (3, 3, 1))[:, :, 0]
+    array([[ 1. ,  1. , -2. ],
+           [ 5. ,  5.5, -3. ],
+           [ 6. ,  9.5,  2. ]])
+    """
+    dy = float_array("dy", dy)
+    weight = weight_array(weight)
+    same_dtype("dy", dy, "weight", weight)
+    delta = as_batch("dy", dy)
+    input_shape = _input_shape(input_shape, dy)
+    batch_shape = input_shape if dy.ndim == 4 else (1, *input_shape)
+    plan = _plan(batch_shape, weight.shape, stride, padding, dilation, groups)
+    expect_shape("dy", delta, plan.output_shape, "(N, OH, OW, K) as conv2d gives for input_shape")
+    _check_algorithm(algorithm)
+    dx = result_array(out, input_shape, dy.dtype, (dy, weight))
+    _core.conv2d_grad_input(plan.shape, delta, weight, dx)
+    return dx
+
+
+def conv2d_grad_weight(
+    x: ArrayLike,
+    dy: ArrayLike,
+    kernel_size: IntOrPair,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    algorithm: str = "auto",
+    out: FloatArray | None = None,
+) -> FloatArray:
+    """Gradient of a convolution's weight, summed over the batch.
+
+    dw[r,s,c,k] = sum over n,i,j of
+    x[n, i*sh + r*dh - top, j*sw + s*dw - left, c] * dy[n,i,j,k].
+
+    Parameters
+    ----------
+    x : array (N, H, W, C) or (H, W, C)
+    dy : array (N, OH, OW, K) or (OH, OW, K)
+        The loss's gradient by y.
+    kernel_size : int or (KH, KW)
+    stride, padding, dilation, groups, algorithm, out
+        As in `conv2d`.
+
+    Returns
+    -------
+    array (KH, KW, C // groups, K)
+        Zeros for a batch of none.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import conv2d_grad_weight
+    >>> x = np.arange(1.0, 10.0).reshape(3, 3, 1)
+    >>> dy = np.array([[1.0, -1.0], [2.0, 0.5]]).reshape(2, 2, 1)
+    >>> conv2d_grad_weight(x, dy, 2)[:, :, 0, 0]
+    array([[ 9.5, 12. ],
+           [17. , 19.5]])
+    """
+    x = float_array("x", x)
+    dy = float_array("dy", dy)
+    same_dtype("x", x, "dy", dy)
+    if x.ndim != dy.ndim:
+        raise ValueError(
+            f"x has shape {x.shape} and dy {dy.shape}: expected both a batch (4 axes) "
+            "or both one image (3 axes)"
+        )
+    images, delta = as_batch("x", x), as_batch("dy", dy)
+    groups = operator.index(groups)
+    in_channels = images.shape[3] // groups if groups > 0 else 0
+    weight_shape = (*int_pair("kernel_size", hashable(kernel_size)), in_channels, delta.shape[3])
+    plan = _plan(images.shape, weight_shape, stride, padding, dilation, groups)
+    expect_shape("dy", delta, plan.output_shape, "(N, OH, OW, K) as conv2d gives for x")
+    _check_algorithm(algorithm)
+    dw = result_array(out, weight_shape, x.dtype, (x, dy))
+    _core.conv2d_grad_weight(plan.shape, images, delta, dw)
+    return dw
+
+
+def conv2d_grad_bias(dy: ArrayLike) -> FloatArray:
+    """Gradient of a convolution's bias: dy summed over batch and positions, db[k].
+
+    Parameters
+    ----------
+    dy : array (N, OH, OW, K) or (OH, OW, K)
+
+    Returns
+    -------
+    array (K,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import conv2d_grad_bias
+    >>> conv2d_grad_bias(np.ones((2, 3, 3, 4))).tolist()
+    [18.0, 18.0, 18.0, 18.0]
+    """
+    dy = as_batch("dy", float_array("dy", dy))
+    if dy.shape[3] == 0:
+        raise ValueError(f"dy has shape {dy.shape}: expected at least one channel")
+    db = result_array(None, dy.shape[3:], dy.dtype, ())
+    _core.conv2d_grad_bias(dy, db)
+    return db
+
+
+class _Plan(NamedTuple):
+    """A checked geometry, as the kernels take it."""
+
+    shape: _core.Conv2dShape
+    output_shape: tuple[int, int, int, int]
+
+
+def _plan(
+    input_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: IntOrPair,
+    padding: Padding,
+    dilation: IntOrPair,
+    groups: int,
+) -> _Plan:
+    return _cached_plan(
+        input_shape, weight_shape, hashable(stride), hashable(padding), hashable(dilation), groups
+    )
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _cached_plan(*arguments: Any) -> _Plan:
+    geometry = conv2d_geometry(*arguments)
+    (top, _), (left, _) = geometry.padding
+    shape = _core.Conv2dShape(
+        geometry.input_shape,
+        geometry.weight_shape,
+        geometry.output_shape,
+        geometry.stride,
+        (top, left),
+        geometry.dilation,
+        geometry.groups,
+    )
+    return _Plan(shape, geometry.output_shape)
+
+
+def _input_shape(input_shape: tuple[int, ...], dy: FloatArray) -> tuple[int, ...]:
+    """`input_shape` as a tuple with as many axes as dy."""
+    shape = tuple(hashable(input_shape))
+    if len(shape) != dy.ndim:
+        raise ValueError(
+            f"input_shape is {shape} but dy has shape {dy.shape}: expected both (N, H, W, C) "
+            "or both (H, W, C)"
+        )
+    return shape
+
+
+def _check_algorithm(algorithm: str) -> None:
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"algorithm is {algorithm!r}, expected one of {list(ALGORITHMS)}")

@@ -1,0 +1,152 @@
+"""The fully connected layer's arithmetic: a convolution of one pixel with a 1x1 kernel.
+
+Going through the convolution keeps one set of kernels, one pool of threads, and the promise of the
+same bits for any number of them, which a BLAS does not make.
+"""
+
+from __future__ import annotations
+
+from numpy.typing import ArrayLike
+
+from rot180.functional.arrays import FloatArray, expect_shape, float_array, same_dtype
+from rot180.functional.conv2d import (
+    conv2d,
+    conv2d_grad_bias,
+    conv2d_grad_input,
+    conv2d_grad_weight,
+)
+
+
+def linear(
+    x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, activation: str | None = None
+) -> FloatArray:
+    """y[n,k] = activation(bias[k] + sum over c of x[n,c] * weight[c,k]).
+
+    Parameters
+    ----------
+    x : array (N, C), float32 or float64
+    weight : array (C, K)
+    bias : array (K,), optional
+    activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
+
+    Returns
+    -------
+    array (N, K)
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes or dtypes do not fit one another; the message names the argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import linear
+    >>> linear(np.array([[1.0, 2.0]]), np.array([[1.0, 0.0], [0.0, 10.0]]), np.array([0.5, 0.5]))
+    array([[ 1.5, 20.5]])
+    """
+    x, weight = _matrix("x", x, "(N, C)"), _matrix("weight", weight, "(C, K)")
+    if x.shape[1] != weight.shape[0]:
+        raise ValueError(
+            f"x has shape {x.shape} (N, C) and weight {weight.shape} (C, K): C differs"
+            + (", weight.T would fit" if x.shape[1] == weight.shape[1] else "")
+        )
+    y = conv2d(_as_image(x), weight[None, None], bias, activation=activation)
+    return y.reshape(x.shape[0], weight.shape[1])
+
+
+def linear_grad_input(dy: ArrayLike, weight: ArrayLike) -> FloatArray:
+    """dx[n,c] = sum over k of dy[n,k] * weight[c,k].
+
+    Parameters
+    ----------
+    dy : array (N, K), float32 or float64
+    weight : array (C, K)
+
+    Returns
+    -------
+    array (N, C)
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes or dtypes do not fit one another; the message names the argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import linear_grad_input
+    >>> linear_grad_input(np.array([[1.0, 1.0]]), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[3., 7.]])
+    """
+    dy, weight = _matrix("dy", dy, "(N, K)"), _matrix("weight", weight, "(C, K)")
+    same_dtype("dy", dy, "weight", weight)
+    expect_shape("dy", dy, (dy.shape[0], weight.shape[1]), "(N, K) with weight's K")
+    batch, in_features = dy.shape[0], weight.shape[0]
+    dx = conv2d_grad_input(_as_image(dy), weight[None, None], (batch, 1, 1, in_features))
+    return dx.reshape(batch, in_features)
+
+
+def linear_grad_weight(x: ArrayLike, dy: ArrayLike) -> FloatArray:
+    """dw[c,k] = sum over n of x[n,c] * dy[n,k].
+
+    Parameters
+    ----------
+    x : array (N, C), float32 or float64
+    dy : array (N, K)
+
+    Returns
+    -------
+    array (C, K)
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes or dtypes do not fit one another; the message names the argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import linear_grad_weight
+    >>> linear_grad_weight(np.array([[1.0, 2.0]]), np.array([[10.0, 20.0]]))
+    array([[10., 20.],
+           [20., 40.]])
+    """
+    x, dy = _matrix("x", x, "(N, C)"), _matrix("dy", dy, "(N, K)")
+    same_dtype("x", x, "dy", dy)
+    expect_shape("dy", dy, (x.shape[0], dy.shape[1]), "(N, K) with x's N")
+    dw = conv2d_grad_weight(_as_image(x), _as_image(dy), 1)
+    return dw.reshape(x.shape[1], dy.shape[1])
+
+
+def linear_grad_bias(dy: ArrayLike) -> FloatArray:
+    """db[k] = sum over n of dy[n,k].
+
+    Parameters
+    ----------
+    dy : array (N, K), float32 or float64
+
+    Returns
+    -------
+    array (K,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import linear_grad_bias
+    >>> linear_grad_bias(np.ones((5, 2))).tolist()
+    [5.0, 5.0]
+    """
+    return conv2d_grad_bias(_as_image(_matrix("dy", dy, "(N, K)")))
+
+
+def _matrix(name: str, value: ArrayLike, meaning: str) -> FloatArray:
+    array = float_array(name, value)
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}, expected two axes {meaning}")
+    return array
+
+
+def _as_image(matrix: FloatArray) -> FloatArray:
+    """(N, C) as N images of one pixel."""
+    return matrix[:, None, None, :]

@@ -1,0 +1,314 @@
+"""The geometry of a window that slides over an image: sizes, strides, padding, dilation, groups.
+
+Every public function reads its ``stride``, ``padding``, ``dilation`` and ``groups`` here, so that
+`functional`, `reference` and the layers agree on them and on what they say when they are wrong.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Pair: TypeAlias = tuple[int, int]
+IntOrPair: TypeAlias = int | Sequence[int]
+Sides: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right))
+Padding: TypeAlias = int | str | Sequence[int] | Sequence[Sequence[int]]
+
+# Every size, stride, and padding stays below 2**31 and every array below 2**62 bytes, so that no
+# product of them can overflow the 64-bit indices of the kernels.
+LARGEST_EXTENT = 2**31 - 1
+LARGEST_ELEMENTS = 2**62 // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Conv2dGeometry:
+    """Sizes of one convolution: x is (N, H, W, C), w is (KH, KW, C / groups, K), y is (N, OH, OW, K)."""
+
+    input_shape: tuple[int, int, int, int]
+    weight_shape: tuple[int, int, int, int]
+    output_shape: tuple[int, int, int, int]
+    stride: Pair
+    padding: Sides
+    dilation: Pair
+    groups: int
+
+    @property
+    def effective_kernel(self) -> Pair:
+        """Height and width that the dilated kernel covers."""
+        return effective_kernel(self.weight_shape[:2], self.dilation)
+
+    @property
+    def remainder(self) -> Pair:
+        """Rows and columns at the end of the padded input that no window reaches."""
+        height, width = self.input_shape[1:3]
+        window_h, window_w = self.effective_kernel
+        return (
+            (height + sum(self.padding[0]) - window_h) % self.stride[0],
+            (width + sum(self.padding[1]) - window_w) % self.stride[1],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pool2dGeometry:
+    """Sizes of one pooling: x is (N, H, W, C), y is (N, OH, OW, C)."""
+
+    input_shape: tuple[int, int, int, int]
+    output_shape: tuple[int, int, int, int]
+    kernel_size: Pair
+    stride: Pair
+    padding: Sides
+
+
+def conv2d_geometry(
+    input_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Conv2dGeometry:
+    """Check the arguments of a convolution against one another and work out every size.
+
+    `input_shape` is (N, H, W, C); `weight_shape` is (KH, KW, C / groups, K). Raises ValueError or
+    TypeError naming the argument that is wrong.
+    """
+    return _conv2d_geometry(
+        input_shape,
+        weight_shape,
+        hashable(stride),
+        hashable(padding),
+        hashable(dilation),
+        groups,
+    )
+
+
+def pool2d_geometry(
+    input_shape: tuple[int, ...],
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+) -> Pool2dGeometry:
+    """Check the arguments of a pooling against one another and work out every size.
+
+    `stride` None means `kernel_size`. Padding must be smaller than the window, so that every
+    window holds at least one pixel of x.
+    """
+    return _pool2d_geometry(
+        input_shape, hashable(kernel_size), hashable(stride), hashable(padding)
+    )
+
+
+def hashable(value: Any) -> Any:
+    """A geometry argument with its lists and arrays as tuples, so that it can key a cache."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return tuple(hashable(entry) for entry in value)
+    return value
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _conv2d_geometry(
+    input_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: IntOrPair,
+    padding: Padding,
+    dilation: IntOrPair,
+    groups: int,
+) -> Conv2dGeometry:
+    batch, height, width, in_channels = four_sizes("input_shape", input_shape, "(N, H, W, C)")
+    kernel_h, kernel_w, group_channels, out_channels = four_sizes(
+        "weight.shape", weight_shape, "(KH, KW, C // groups, K)"
+    )
+    for name, size in zip(("H", "W", "C"), input_shape[1:], strict=True):
+        if size == 0:
+            raise ValueError(f"x has shape {input_shape}: {name} is 0, expected at least 1")
+    for name, size in zip(("KH", "KW", "C // groups", "K"), weight_shape, strict=True):
+        if size == 0:
+            raise ValueError(f"weight has shape {weight_shape}: {name} is 0, expected at least 1")
+    groups = positive_int("groups", groups)
+    if in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"groups={groups} must divide the input channels C={in_channels} "
+            f"and the output channels K={out_channels}"
+        )
+    if group_channels * groups != in_channels:
+        raise ValueError(_channel_mismatch(input_shape, weight_shape, groups))
+    strides = int_pair("stride", stride)
+    dilations = int_pair("dilation", dilation)
+    window = effective_kernel((kernel_h, kernel_w), dilations)
+    sides = padding_sides(padding, (height, width), window, strides)
+    out_height, out_width = (
+        _output_size(axis, size, sides[i], window[i], strides[i])
+        for i, (axis, size) in enumerate((("height", height), ("width", width)))
+    )
+    output_shape = (batch, out_height, out_width, out_channels)
+    check_elements("the output", output_shape)
+    padded = (batch, height + sum(sides[0]), width + sum(sides[1]), in_channels)
+    check_elements("the padded input", padded)
+    return Conv2dGeometry(
+        (batch, height, width, in_channels),
+        (kernel_h, kernel_w, group_channels, out_channels),
+        output_shape,
+        strides,
+        sides,
+        dilations,
+        groups,
+    )
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _pool2d_geometry(
+    input_shape: tuple[int, ...],
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None,
+    padding: Padding,
+) -> Pool2dGeometry:
+    batch, height, width, channels = four_sizes("input_shape", input_shape, "(N, H, W, C)")
+    for name, size in zip(("H", "W", "C"), input_shape[1:], strict=True):
+        if size == 0:
+            raise ValueError(f"x has shape {input_shape}: {name} is 0, expected at least 1")
+    window = int_pair("kernel_size", kernel_size)
+    strides = window if stride is None else int_pair("stride", stride)
+    sides = padding_sides(padding, (height, width), window, strides)
+    if any(side >= extent for pair, extent in zip(sides, window, strict=True) for side in pair):
+        raise ValueError(
+            f"padding {sides} must be smaller than the window {window} on every side: "
+            "a window may not lie wholly in the padding"
+        )
+    out_height, out_width = (
+        _output_size(axis, size, sides[i], window[i], strides[i])
+        for i, (axis, size) in enumerate((("height", height), ("width", width)))
+    )
+    output_shape = (batch, out_height, out_width, channels)
+    check_elements("the output", output_shape)
+    return Pool2dGeometry(
+        (batch, height, width, channels), output_shape, window, strides, sides
+    )
+
+
+def effective_kernel(kernel_size: Pair, dilation: Pair) -> Pair:
+    """Height and width that a dilated kernel covers: dilation * (k - 1) + 1."""
+    return (
+        dilation[0] * (kernel_size[0] - 1) + 1,
+        dilation[1] * (kernel_size[1] - 1) + 1,
+    )
+
+
+def padding_sides(padding: Padding, size: Pair, window: Pair, stride: Pair) -> Sides:
+    """Padding in any accepted form as ((top, bottom), (left, right)).
+
+    `window` is the kernel after dilation. "same" splits the padding as TensorFlow and Keras do: the
+    output has ceil(size / stride) rows, and an odd padding row goes to the bottom or the right.
+    """
+    if isinstance(padding, str):
+        if padding == "valid":
+            return ((0, 0), (0, 0))
+        if padding == "full":
+            return ((window[0] - 1, window[0] - 1), (window[1] - 1, window[1] - 1))
+        if padding == "same":
+            return (
+                _same_padding(size[0], window[0], stride[0]),
+                _same_padding(size[1], window[1], stride[1]),
+            )
+        raise ValueError(
+            f'padding={padding!r} is unknown: expected "valid", "same", "full", an int, '
+            "(ph, pw) or ((top, bottom), (left, right))"
+        )
+    if isinstance(padding, Sequence) and len(padding) == 2:
+        first, second = padding
+        if isinstance(first, Sequence) and isinstance(second, Sequence):
+            return (
+                int_pair("padding", first, smallest=0),
+                int_pair("padding", second, smallest=0),
+            )
+    vertical, horizontal = int_pair("padding", padding, smallest=0)  # type: ignore[arg-type]
+    return ((vertical, vertical), (horizontal, horizontal))
+
+
+def int_pair(name: str, value: IntOrPair, *, smallest: int = 1) -> Pair:
+    """One integer or a pair of them as a pair, each from `smallest` to 2**31 - 1."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) != 2:
+            raise ValueError(
+                f"{name}={value!r} has {len(value)} entries: expected one int, "
+                "or two for height and width"
+            )
+        return _bounded_int(name, value[0], smallest), _bounded_int(name, value[1], smallest)
+    both = _bounded_int(name, value, smallest)
+    return both, both
+
+
+def positive_int(name: str, value: Any) -> int:
+    """A whole number from 1 to 2**31 - 1."""
+    return _bounded_int(name, value, 1)
+
+
+def four_sizes(name: str, shape: Sequence[int], meaning: str) -> tuple[int, int, int, int]:
+    """A shape of four non-negative integers, or an error that says what each of the four means."""
+    if len(shape) != 4:
+        raise ValueError(f"{name} is {tuple(shape)}: expected four sizes {meaning}")
+    a, b, c, d = (_bounded_int(name, size, 0) for size in shape)
+    check_elements(name, (a, b, c, d))
+    return a, b, c, d
+
+
+def check_elements(what: str, shape: tuple[int, ...]) -> None:
+    """Refuse a shape whose size in bytes would not fit 64-bit arithmetic."""
+    elements = 1
+    for size in shape:
+        elements *= size
+    if elements > LARGEST_ELEMENTS:
+        raise ValueError(f"{what} would have shape {shape}: {elements} elements are too many")
+
+
+def _bounded_int(name: str, value: Any, smallest: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be an int or a pair of ints, got {value!r} of type {type(value).__name__}"
+        ) from None
+    if not smallest <= number <= LARGEST_EXTENT:
+        raise ValueError(f"{name} must be from {smallest} to {LARGEST_EXTENT}, got {number}")
+    return number
+
+
+def _same_padding(size: int, window: int, stride: int) -> Pair:
+    out = -(-size // stride)
+    total = max((out - 1) * stride + window - size, 0)
+    return total // 2, total - total // 2
+
+
+def _output_size(axis: str, size: int, padding: Pair, window: int, stride: int) -> int:
+    padded = size + padding[0] + padding[1]
+    if window > padded:
+        raise ValueError(
+            f"the kernel covers {window} in {axis}, more than the padded input's {padded} "
+            f"({size} + padding {padding[0]} + {padding[1]}): use a smaller kernel or dilation, "
+            "or more padding"
+        )
+    return (padded - window) // stride + 1
+
+
+def _channel_mismatch(
+    input_shape: tuple[int, ...], weight_shape: tuple[int, ...], groups: int
+) -> str:
+    expected = weight_shape[2] * groups
+    message = (
+        f"x has shape {input_shape} with {input_shape[3]} channels (NHWC), but weight has shape "
+        f"{weight_shape} (KH, KW, C // groups, K) and takes {expected}"
+        + (f" = {weight_shape[2]} * {groups} groups" if groups > 1 else "")
+    )
+    if input_shape[1] == expected:
+        return message + ": x looks like NCHW, pass numpy.moveaxis(x, 1, -1)"
+    if weight_shape[1] * groups == input_shape[3]:
+        return message + (
+            ": weight looks like OIHW, pass numpy.transpose(weight, (2, 3, 1, 0))"
+        )
+    return message
