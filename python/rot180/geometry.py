@@ -78,12 +78,12 @@ def conv2d_geometry(
     TypeError naming the argument that is wrong.
     """
     return _conv2d_geometry(
-        input_shape,
-        weight_shape,
-        hashable(stride),
-        hashable(padding),
-        hashable(dilation),
-        groups,
+        frozen_shape("input_shape", input_shape),
+        frozen_shape("weight.shape", weight_shape),
+        frozen("stride", stride),
+        frozen("padding", padding),
+        frozen("dilation", dilation),
+        positive_int("groups", groups),
     )
 
 
@@ -99,20 +99,43 @@ def pool2d_geometry(
     window holds at least one pixel of x.
     """
     return _pool2d_geometry(
-        input_shape, hashable(kernel_size), hashable(stride), hashable(padding)
+        frozen_shape("input_shape", input_shape),
+        frozen("kernel_size", kernel_size),
+        frozen("stride", stride),
+        frozen("padding", padding),
     )
 
 
-def hashable(value: Any) -> Any:
-    """A geometry argument with its lists and arrays as tuples, so that it can key a cache."""
+def frozen(name: str, value: Any) -> Any:
+    """An argument of integers as int, str, None or tuples of these, so that it can key a cache.
+
+    1 and 1.0 are equal as keys: only checked integers may become one.
+    """
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return tuple(hashable(entry) for entry in value)
-    return value
+        return tuple(frozen(name, entry) for entry in value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise _not_an_int(name, value) from None
 
 
-@lru_cache(maxsize=1024, typed=True)
+def frozen_shape(name: str, shape: Any) -> tuple[int, ...]:
+    """A shape, given as any sequence of integers, as a tuple."""
+    if isinstance(shape, np.ndarray):
+        shape = shape.tolist()
+    if not isinstance(shape, list | tuple):
+        raise TypeError(f"{name} must be a tuple of ints, got {shape!r}")
+    try:
+        return tuple(operator.index(size) for size in shape)
+    except TypeError:
+        raise TypeError(f"{name} must be a tuple of ints, got {shape!r}") from None
+
+
+@lru_cache(maxsize=1024)
 def _conv2d_geometry(
     input_shape: tuple[int, ...],
     weight_shape: tuple[int, ...],
@@ -131,7 +154,6 @@ def _conv2d_geometry(
     for name, size in zip(("KH", "KW", "C // groups", "K"), weight_shape, strict=True):
         if size == 0:
             raise ValueError(f"weight has shape {weight_shape}: {name} is 0, expected at least 1")
-    groups = positive_int("groups", groups)
     if in_channels % groups or out_channels % groups:
         raise ValueError(
             f"groups={groups} must divide the input channels C={in_channels} "
@@ -162,7 +184,7 @@ def _conv2d_geometry(
     )
 
 
-@lru_cache(maxsize=1024, typed=True)
+@lru_cache(maxsize=1024)
 def _pool2d_geometry(
     input_shape: tuple[int, ...],
     kernel_size: IntOrPair,
@@ -220,9 +242,9 @@ def padding_sides(padding: Padding, size: Pair, window: Pair, stride: Pair) -> S
             f'padding={padding!r} is unknown: expected "valid", "same", "full", an int, '
             "(ph, pw) or ((top, bottom), (left, right))"
         )
-    if isinstance(padding, Sequence) and len(padding) == 2:
+    if isinstance(padding, tuple | list) and len(padding) == 2:
         first, second = padding
-        if isinstance(first, Sequence) and isinstance(second, Sequence):
+        if isinstance(first, tuple | list) and isinstance(second, tuple | list):
             return (
                 int_pair("padding", first, smallest=0),
                 int_pair("padding", second, smallest=0),
@@ -233,7 +255,8 @@ def padding_sides(padding: Padding, size: Pair, window: Pair, stride: Pair) -> S
 
 def int_pair(name: str, value: IntOrPair, *, smallest: int = 1) -> Pair:
     """One integer or a pair of them as a pair, each from `smallest` to 2**31 - 1."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    value = frozen(name, value)
+    if isinstance(value, tuple):
         if len(value) != 2:
             raise ValueError(
                 f"{name}={value!r} has {len(value)} entries: expected one int, "
@@ -262,7 +285,7 @@ def check_elements(what: str, shape: tuple[int, ...]) -> None:
     """Refuse a shape whose size in bytes would not fit 64-bit arithmetic."""
     elements = 1
     for size in shape:
-        elements *= size
+        elements *= max(size, 1)  # a batch of none must not hide an impossible image
     if elements > LARGEST_ELEMENTS:
         raise ValueError(f"{what} would have shape {shape}: {elements} elements are too many")
 
@@ -271,12 +294,16 @@ def _bounded_int(name: str, value: Any, smallest: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(
-            f"{name} must be an int or a pair of ints, got {value!r} of type {type(value).__name__}"
-        ) from None
+        raise _not_an_int(name, value) from None
     if not smallest <= number <= LARGEST_EXTENT:
         raise ValueError(f"{name} must be from {smallest} to {LARGEST_EXTENT}, got {number}")
     return number
+
+
+def _not_an_int(name: str, value: Any) -> TypeError:
+    return TypeError(
+        f"{name} must be an int or a pair of ints, got {value!r} of type {type(value).__name__}"
+    )
 
 
 def _same_padding(size: int, window: int, stride: int) -> Pair:

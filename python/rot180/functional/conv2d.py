@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,7 +17,15 @@ from rot180.functional.arrays import (
     same_dtype,
     weight_array,
 )
-from rot180.geometry import IntOrPair, Padding, conv2d_geometry, hashable, int_pair
+from rot180.geometry import (
+    IntOrPair,
+    Padding,
+    conv2d_geometry,
+    frozen,
+    frozen_shape,
+    int_pair,
+    positive_int,
+)
 
 # The activations that a convolution can apply as it writes its output.
 ACTIVATIONS = {
@@ -223,9 +230,8 @@ def conv2d_grad_weight(
             "or both one image (3 axes)"
         )
     images, delta = as_batch("x", x), as_batch("dy", dy)
-    groups = operator.index(groups)
-    in_channels = images.shape[3] // groups if groups > 0 else 0
-    weight_shape = (*int_pair("kernel_size", hashable(kernel_size)), in_channels, delta.shape[3])
+    group_channels = images.shape[3] // positive_int("groups", groups)
+    weight_shape = (*int_pair("kernel_size", kernel_size), group_channels, delta.shape[3])
     plan = _plan(images.shape, weight_shape, stride, padding, dilation, groups)
     expect_shape("dy", delta, plan.output_shape, "(N, OH, OW, K) as conv2d gives for x")
     _check_algorithm(algorithm)
@@ -276,11 +282,16 @@ def _plan(
     groups: int,
 ) -> _Plan:
     return _cached_plan(
-        input_shape, weight_shape, hashable(stride), hashable(padding), hashable(dilation), groups
+        input_shape,
+        weight_shape,
+        frozen("stride", stride),
+        frozen("padding", padding),
+        frozen("dilation", dilation),
+        positive_int("groups", groups),
     )
 
 
-@lru_cache(maxsize=1024, typed=True)
+@lru_cache(maxsize=1024)
 def _cached_plan(*arguments: Any) -> _Plan:
     geometry = conv2d_geometry(*arguments)
     (top, _), (left, _) = geometry.padding
@@ -298,7 +309,7 @@ def _cached_plan(*arguments: Any) -> _Plan:
 
 def _input_shape(input_shape: tuple[int, ...], dy: FloatArray) -> tuple[int, ...]:
     """`input_shape` as a tuple with as many axes as dy."""
-    shape = tuple(hashable(input_shape))
+    shape = frozen_shape("input_shape", input_shape)
     if len(shape) != dy.ndim:
         raise ValueError(
             f"input_shape is {shape} but dy has shape {dy.shape}: expected both (N, H, W, C) "

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rot180 import _core
 from rot180.functional.arrays import FloatArray, as_batch, expect_shape, float_array
-from rot180.geometry import IntOrPair, Padding, hashable, pool2d_geometry
+from rot180.geometry import IntOrPair, Padding, frozen, frozen_shape, pool2d_geometry
 
 LARGEST_INDEXED_IMAGE = 2**31 - 1
 
@@ -135,7 +135,7 @@ def max_pool2d_grad_input(
     """
     dy = float_array("dy", dy)
     delta = as_batch("dy", dy)
-    shape = tuple(hashable(input_shape))
+    shape = frozen_shape("input_shape", input_shape)
     plan = _plan(shape if dy.ndim == 4 else (1, *shape), kernel_size, stride, padding)
     expect_shape("dy", delta, plan.output_shape, "(N, OH, OW, C) as max_pool2d gives")
     if not isinstance(indices, np.ndarray) or indices.dtype != np.int32:
@@ -233,7 +233,7 @@ def avg_pool2d_grad_input(
     """
     dy = float_array("dy", dy)
     delta = as_batch("dy", dy)
-    shape = tuple(hashable(input_shape))
+    shape = frozen_shape("input_shape", input_shape)
     plan = _plan(shape if dy.ndim == 4 else (1, *shape), kernel_size, stride, padding)
     expect_shape("dy", delta, plan.output_shape, "(N, OH, OW, C) as avg_pool2d gives")
     dx = np.empty(shape, dy.dtype)
@@ -255,10 +255,15 @@ def _plan(
     stride: IntOrPair | None,
     padding: Padding,
 ) -> _Plan:
-    return _cached_plan(input_shape, hashable(kernel_size), hashable(stride), hashable(padding))
+    return _cached_plan(
+        input_shape,
+        frozen("kernel_size", kernel_size),
+        frozen("stride", stride),
+        frozen("padding", padding),
+    )
 
 
-@lru_cache(maxsize=1024, typed=True)
+@lru_cache(maxsize=1024)
 def _cached_plan(*arguments: Any) -> _Plan:
     geometry = pool2d_geometry(*arguments)
     shape = _core.Pool2dShape(

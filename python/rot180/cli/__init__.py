@@ -1,0 +1,57 @@
+"""The ``rot180`` command: train, predict, info."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import rot180
+from rot180.cli import info, predict, train
+from rot180.cli.parser import Parser, UsageError, one_line
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130  # what a shell reports after Ctrl-C: 128 + SIGINT
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status.
+
+    Parameters
+    ----------
+    argv
+        Arguments without the program's name; None takes them from `sys.argv`.
+
+    Returns
+    -------
+    int
+        0 for success, 1 when training failed, 2 for a wrong argument or file (told in a line on
+        stderr), 130 after Ctrl-C.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
+    except (UsageError, OSError, ValueError, ImportError, MemoryError) as error:
+        if isinstance(error, BrokenPipeError):  # the reader, head for one, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"rot180: error: {one_line(error)}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("rot180: stopped", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="rot180",
+        description="Train a small convolutional network on handwritten digits and use it.",
+        epilog="Start with: rot180 train",
+    )
+    parser.add_argument("--version", action="version", version=f"rot180 {rot180.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (train, predict, info):
+        command.add_parser(commands)
+    return parser

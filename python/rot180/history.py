@@ -1,0 +1,105 @@
+"""What `Trainer.fit` returns: the figures of every epoch."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+
+from rot180.io import PathLike, atomic_write
+
+
+class History(Mapping[str, list[float]]):
+    """A mapping from names to lists with one number for each epoch.
+
+    The names are ``"loss"``, ``"accuracy"`` (with `CrossEntropy`), ``"val_loss"`` and
+    ``"val_accuracy"`` (with validation data) and ``"seconds"``.
+
+    Examples
+    --------
+    >>> import rot180
+    >>> history = rot180.History()
+    >>> history.append({"loss": 2.0, "seconds": 0.5})
+    >>> history.append({"loss": 1.0, "seconds": 0.5})
+    >>> history["loss"]
+    [2.0, 1.0]
+    >>> history.epochs
+    2
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, list[float]] = {}
+        self.epochs = 0
+
+    def append(self, logs: Mapping[str, float]) -> None:
+        """Add the figures of one more epoch, with the same names as those before.
+
+        Raises
+        ------
+        ValueError
+            If the names differ.
+        """
+        if self.epochs and set(logs) != set(self._columns):
+            raise ValueError(f"the epoch has {sorted(logs)}, expected {sorted(self._columns)}")
+        for name, number in logs.items():
+            self._columns.setdefault(name, []).append(float(number))
+        self.epochs += 1
+
+    def to_csv(self, path: PathLike) -> None:
+        """Write one row an epoch, with the epoch's number first; whole or not at all.
+
+        Parameters
+        ----------
+        path
+            The file, replaced if it exists.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile, rot180
+        >>> history = rot180.History()
+        >>> history.append({"loss": 2.0, "seconds": 0.5})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "history.csv"
+        ...     history.to_csv(path)
+        ...     path.read_text().splitlines()
+        ['epoch,loss,seconds', '1,2.0,0.5']
+        """
+        with atomic_write(path, "w") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["epoch", *self._columns])
+            columns = [range(1, self.epochs + 1), *self._columns.values()]
+            writer.writerows(zip(*columns, strict=True))
+
+    def plot(self, path: PathLike) -> None:
+        """Draw the curves into an image file, see `rot180.plots.plot_history`.
+
+        Parameters
+        ----------
+        path
+            The file, replaced if it exists.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        from rot180.plots import plot_history
+
+        plot_history(self, path)
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name}={column[-1]:.4g}" for name, column in self._columns.items())
+        return f"History({self.epochs} epochs" + (f", last: {last})" if last else ")")

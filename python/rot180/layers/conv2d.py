@@ -1,0 +1,193 @@
+"""The convolution layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rot180 import functional
+from rot180.functional.arrays import FloatArray
+from rot180.geometry import (
+    IntOrPair,
+    Padding,
+    conv2d_geometry,
+    effective_kernel,
+    int_pair,
+    padding_sides,
+    positive_int,
+)
+from rot180.init import Initializer, default_initializer, float_dtype, initial_weight
+from rot180.layers.activation import ACTIVATION_GRADS, check_activation
+from rot180.layers.layer import Layer, Parameter, call_text, check_dy, image_shape
+
+
+class Conv2d(Layer):
+    """y = g(conv2d(x, weight) + bias), for batches x (N, H, W, C) to y (N, OH, OW, K).
+
+    Cross-correlation, as in PyTorch and TensorFlow; formulas in `rot180.functional.conv2d`.
+
+    Parameters
+    ----------
+    in_channels, out_channels
+        C and K.
+    kernel_size
+        KH = KW as an int, or (KH, KW).
+    stride, dilation
+        An int, or one for height and one for width.
+    padding
+        Zeros around x: an int, (ph, pw), ((top, bottom), (left, right)), "valid", "same" or "full".
+    groups
+        Divides the channels into groups that do not see one another; C for a depthwise layer.
+    bias
+        Whether to add one number for each output channel, zero at first.
+    activation
+        g, computed in the same pass: None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh".
+    initializer
+        A function of `rot180.init`. None is `he_normal`, or `xavier_uniform` before sigmoid and
+        tanh.
+    rng
+        A numpy.random.Generator for the initializer; None takes a fresh one.
+    dtype
+        float32 or float64: of the parameters, and so of x.
+    algorithm
+        As in `rot180.functional.conv2d`.
+
+    Attributes
+    ----------
+    weight : Parameter
+        (KH, KW, C // groups, K).
+    bias : Parameter or None
+        (K,).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong, or does not fit the others.
+
+    Examples
+    --------
+    >>> import numpy as np, rot180
+    >>> conv = rot180.Conv2d(3, 16, 3, padding=1, activation="relu")
+    >>> y = conv.forward(np.ones((2, 8, 8, 3), np.float32), training=True)
+    >>> y.shape
+    (2, 8, 8, 16)
+    >>> conv.backward(np.ones_like(y)).shape, conv.weight.grad.shape
+    ((2, 8, 8, 3), (3, 3, 3, 16))
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntOrPair,
+        stride: IntOrPair = 1,
+        padding: Padding = 0,
+        dilation: IntOrPair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        activation: str | None = None,
+        initializer: Initializer | None = None,
+        rng: np.random.Generator | None = None,
+        dtype: npt.DTypeLike = np.float32,
+        algorithm: str = "auto",
+    ) -> None:
+        self.in_channels = positive_int("in_channels", in_channels)
+        self.out_channels = positive_int("out_channels", out_channels)
+        self.kernel_size = int_pair("kernel_size", kernel_size)
+        self.stride = int_pair("stride", stride)
+        self.padding = padding
+        self.dilation = int_pair("dilation", dilation)
+        self.groups = positive_int("groups", groups)
+        self.activation = check_activation(activation)
+        self.algorithm = algorithm
+        self._check_groups()
+        window = effective_kernel(self.kernel_size, self.dilation)
+        padding_sides(padding, window, window, self.stride)  # raises here, not at the first image
+
+        dtype = float_dtype(dtype)
+        shape = (*self.kernel_size, self.in_channels // self.groups, self.out_channels)
+        initializer = initializer or default_initializer(self.activation)
+        self.weight = Parameter(initial_weight(initializer, shape, rng, dtype), "weight")
+        self.bias = Parameter(np.zeros(self.out_channels, dtype), "bias") if bias else None
+
+    def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
+        """Compute y (N, OH, OW, K) from x (N, H, W, C)."""
+        y = functional.conv2d(
+            x,
+            self.weight.value,
+            self.bias.value if self.bias else None,
+            activation=self.activation,
+            **self._options(),
+        )
+        if training:
+            self._save(x, y.shape, y if self.activation else None)
+        return y
+
+    def backward(self, dy: FloatArray, *, input_grad: bool = True) -> FloatArray | None:
+        """Add dw and db to the parameters' ``grad`` and return dx, of x's shape."""
+        x, output_shape, y = self._take_saved()
+        check_dy(dy, output_shape)
+        if self.activation:
+            dy = ACTIVATION_GRADS[self.activation](dy, y)
+        self.weight.accumulate(
+            functional.conv2d_grad_weight(x, dy, self.kernel_size, **self._options())
+        )
+        if self.bias:
+            self.bias.accumulate(functional.conv2d_grad_bias(dy))
+        if not input_grad:
+            return None
+        return functional.conv2d_grad_input(dy, self.weight.value, x.shape, **self._options())
+
+    def parameters(self) -> list[Parameter]:
+        """Return the weight, and the bias if there is one."""
+        return [self.weight, self.bias] if self.bias else [self.weight]
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return (OH, OW, K) for x of shape (H, W, C)."""
+        geometry = conv2d_geometry(
+            (1, *image_shape(input_shape)),
+            self.weight.value.shape,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+        )
+        return geometry.output_shape[1:]
+
+    def __repr__(self) -> str:
+        return call_text(
+            "Conv2d",
+            self.in_channels,
+            self.out_channels,
+            one_or_pair(self.kernel_size),
+            stride=(one_or_pair(self.stride), 1),
+            padding=(self.padding, 0),
+            dilation=(one_or_pair(self.dilation), 1),
+            groups=(self.groups, 1),
+            bias=(self.bias is not None, True),
+            activation=(self.activation, None),
+        )
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+            "algorithm": self.algorithm,
+        }
+
+    def _check_groups(self) -> None:
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise ValueError(
+                f"groups={self.groups} must divide in_channels={self.in_channels} "
+                f"and out_channels={self.out_channels}"
+            )
+
+
+def one_or_pair(pair: tuple[int, int]) -> int | tuple[int, int]:
+    """Write (3, 3) as 3, as it is mostly given."""
+    return pair[0] if pair[0] == pair[1] else pair

@@ -1,0 +1,156 @@
+"""Pictures of a training: its curves and its confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rot180.io import PathLike, atomic_write
+
+TRAIN_COLOUR = "#4c78a8"
+HELD_OUT_COLOUR = "#e45756"
+
+
+def plot_history(history: Mapping[str, Sequence[float]], path: PathLike) -> None:
+    """Draw loss and accuracy by epoch, in training and held out, to a PNG file.
+
+    Parameters
+    ----------
+    history
+        Lists of equal length: ``"loss"``, and where there are any ``"accuracy"``, ``"val_loss"``
+        and ``"val_accuracy"`` (from 0 to 1).
+    path
+        The PNG file, replaced if it exists.
+
+    Raises
+    ------
+    ValueError
+        If `history` has no epoch to draw.
+    ImportError
+        If Matplotlib is not installed.
+    """
+    panels = [("loss", "loss"), ("accuracy", "accuracy (%)")]
+    panels = [(key, label) for key, label in panels if len(history.get(key, ()))]
+    if not panels:
+        raise ValueError("history has no epoch: train at least one")
+    figure = _figure(4.8 * len(panels), 3.6)
+    for axes, (key, label) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
+        scale = 100 if key == "accuracy" else 1
+        _plot_curve(axes, history[key], scale, "training", TRAIN_COLOUR)
+        if len(history.get(f"val_{key}", ())):
+            _plot_curve(axes, history[f"val_{key}"], scale, "held out", HELD_OUT_COLOUR)
+        _set_limits(axes, key)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        axes.set_xlim(0.5, len(history[key]) + 0.5)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        axes.grid(color="#e6e6e6")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def plot_confusion(matrix: npt.ArrayLike, class_names: Sequence[str], path: PathLike) -> None:
+    """Draw a confusion matrix to a PNG file: counts in the cells, mistakes in red.
+
+    Parameters
+    ----------
+    matrix
+        ``matrix[i, j]`` is the number of images of class i that were taken for class j.
+    class_names
+        A name for each class.
+    path
+        The PNG file, replaced if it exists.
+
+    Raises
+    ------
+    ValueError
+        If `matrix` is not square with a row for each class, or holds no image.
+    ImportError
+        If Matplotlib is not installed.
+    """
+    counts = np.asarray(matrix)
+    classes = len(class_names)
+    if counts.shape != (classes, classes):
+        raise ValueError(
+            f"matrix has shape {counts.shape}, expected ({classes}, {classes}): "
+            "a row and a column for each class"
+        )
+    total, right = int(counts.sum()), int(np.trace(counts))
+    if total < 1 or counts.min() < 0:
+        raise ValueError("matrix must hold counts of at least one image")
+    figure = _figure(1.8 + 0.42 * classes, 1.9 + 0.42 * classes)
+    axes = figure.subplots()
+    axes.imshow(_cell_colours(counts))
+    for (i, j), count in np.ndenumerate(counts):
+        colour = "#222222" if count else "#cccccc"
+        axes.text(j, i, str(count), ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(classes), class_names)
+    axes.set_yticks(range(classes), class_names)
+    edges = np.arange(classes + 1) - 0.5
+    axes.hlines(edges, edges[0], edges[-1], color="#e6e6e6", linewidth=0.8)
+    axes.vlines(edges, edges[0], edges[-1], color="#e6e6e6", linewidth=0.8)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    axes.set_title(f"{right} of {total} right ({100 * right / total:.2f} %)", fontsize=11)
+    _save(figure, path)
+
+
+def _plot_curve(axes: Any, values: Sequence[float], scale: int, name: str, colour: str) -> None:
+    scaled = scale * np.asarray(values, dtype=np.float64)
+    marker = "o" if len(scaled) <= 30 else None
+    axes.plot(
+        range(1, len(scaled) + 1), scaled, color=colour, marker=marker, markersize=4, label=name
+    )
+
+
+def _set_limits(axes: Any, key: str) -> None:
+    """Loss starts at 0 and accuracy ends at 100 %, so that neither flatters."""
+    if key == "loss":
+        axes.set_ylim(bottom=0)
+    else:
+        low = axes.get_ylim()[0]
+        axes.set_ylim(max(0, low), 100 + 0.02 * (100 - max(0, low)))
+
+
+def _cell_colours(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Blue by row share on the diagonal, red off it, with a scale of its own.
+
+    One scale for both would leave a mistake of 2 % invisible beside 98 %.
+    """
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    mistakes = share * ~np.eye(len(counts), dtype=bool)
+    white, blue, red = (np.array(rgb) / 255 for rgb in ((255,) * 3, (158, 202, 225), (239, 83, 80)))
+    strength = np.sqrt(mistakes / max(0.1, float(mistakes.max())))[..., np.newaxis]
+    colours = white + strength * (red - white)
+    diagonal = np.arange(len(counts))
+    colours[diagonal, diagonal] = white + share[diagonal, diagonal, np.newaxis] * (blue - white)
+    return colours
+
+
+def _figure(width: float, height: float) -> Any:
+    """Return a figure that belongs to no window and to no global state."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            'pictures are drawn with Matplotlib: pip install "rot180[train]"'
+        ) from error
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Any, path: PathLike) -> None:
+    with atomic_write(path) as file:
+        # Without the version in the metadata the same picture is the same file.
+        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})

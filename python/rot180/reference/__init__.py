@@ -1,0 +1,75 @@
+"""Every pass in plain NumPy: the specification that can be run.
+
+The names and signatures are those of `rot180.functional` (without `algorithm` and `out`), the
+arrays NHWC and HWIO, float32 or float64. Nothing here is fast: the only loops run over the taps of
+a kernel, and each function is its formula and little else.
+"""
+
+from __future__ import annotations
+
+from rot180.reference.activation import (
+    leaky_relu,
+    leaky_relu_grad_input,
+    relu,
+    relu_grad_input,
+    sigmoid,
+    sigmoid_grad_input,
+    tanh,
+    tanh_grad_input,
+)
+from rot180.reference.conv2d import (
+    conv2d,
+    conv2d_grad_bias,
+    conv2d_grad_input,
+    conv2d_grad_weight,
+)
+from rot180.reference.linear import (
+    linear,
+    linear_grad_bias,
+    linear_grad_input,
+    linear_grad_weight,
+)
+from rot180.reference.loss import (
+    mean_squared_error,
+    mean_squared_error_grad_input,
+    softmax,
+    softmax_cross_entropy,
+    softmax_cross_entropy_grad_input,
+)
+from rot180.reference.optim import adam_step, sgd_step
+from rot180.reference.pool2d import (
+    avg_pool2d,
+    avg_pool2d_grad_input,
+    max_pool2d,
+    max_pool2d_grad_input,
+)
+
+__all__ = [
+    "adam_step",
+    "avg_pool2d",
+    "avg_pool2d_grad_input",
+    "conv2d",
+    "conv2d_grad_bias",
+    "conv2d_grad_input",
+    "conv2d_grad_weight",
+    "leaky_relu",
+    "leaky_relu_grad_input",
+    "linear",
+    "linear_grad_bias",
+    "linear_grad_input",
+    "linear_grad_weight",
+    "max_pool2d",
+    "max_pool2d_grad_input",
+    "mean_squared_error",
+    "mean_squared_error_grad_input",
+    "relu",
+    "relu_grad_input",
+    "sgd_step",
+    "sigmoid",
+    "sigmoid_grad_input",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_grad_input",
+    "tanh",
+    "tanh_grad_input",
+]

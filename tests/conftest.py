@@ -1,0 +1,32 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import rot180
+from rot180 import _core
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _poisoned_scratch() -> None:
+    """Every kernel's scratch memory is full of NaN, so that no test passes on a stale zero."""
+    _core.poison_scratch(True)
+
+
+@pytest.fixture
+def instruction_set() -> Iterator[Callable[[str], None]]:
+    """Set the instruction set, and set it back afterwards."""
+    before = rot180.instruction_set()
+    yield rot180.set_instruction_set
+    rot180.set_instruction_set(before)
+
+
+@pytest.fixture
+def num_threads() -> Iterator[Callable[[int], None]]:
+    """Set the number of threads, and set it back afterwards."""
+    before = rot180.get_num_threads()
+    yield rot180.set_num_threads
+    rot180.set_num_threads(before)

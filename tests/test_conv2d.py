@@ -1,0 +1,181 @@
+"""The convolution kernels against `reference`."""
+
+from __future__ import annotations
+
+import geometries
+import numpy as np
+import pytest
+from comparison import assert_close, assert_close_passes, assert_exact_passes, assert_same
+from golden import G1, G2, G2_SUM_OF_DX
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rot180
+from rot180 import functional, reference
+
+DTYPES = [np.float32, np.float64]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", geometries.AWKWARD)
+def test_awkward_geometries_are_exact_on_integers(name, dtype):
+    assert_exact_passes(functional, geometries.AWKWARD[name], dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=150, deadline=None)
+@given(case=geometries.cases())
+def test_any_geometry_is_exact_on_integers(dtype, case):
+    assert_exact_passes(functional, case, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=60, deadline=None)
+@given(case=geometries.cases(), seed=st.integers(0, 1000))
+def test_any_geometry_is_within_rounding_on_reals(dtype, case, seed):
+    assert_close_passes(functional, case, dtype, seed)
+
+
+# Large enough for several panels, several blocks of rows and columns, several slots.
+LARGE = {
+    "many channels": geometries.Case((3, 9, 8, 70), (3, 3, 70, 131), padding=1),
+    "wide image": geometries.Case((1, 3, 450, 5), (2, 5, 5, 7), padding=2),
+    "tall image": geometries.Case((1, 400, 6, 3), (5, 2, 3, 9), padding=1, stride=(2, 1)),
+    "many images": geometries.Case((130, 5, 6, 4), (3, 2, 4, 20), padding=1),
+    "pointwise": geometries.Case((5, 21, 19, 33), (1, 1, 33, 65)),
+    "strided": geometries.Case((4, 33, 31, 17), (3, 3, 17, 40), stride=2, padding=1),
+    "depthwise": geometries.Case((3, 30, 29, 75), (3, 3, 1, 75), padding=1, groups=75),
+    "grouped": geometries.Case((3, 20, 18, 36), (3, 3, 12, 60), padding=1, groups=3),
+    "first layer": geometries.Case((4, 40, 41, 3), (7, 7, 3, 50), stride=2, padding=3),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LARGE)
+def test_large_shapes_are_exact_on_integers(name, dtype):
+    assert_exact_passes(functional, LARGE[name], dtype)
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_shapes_are_within_rounding_on_reals(name):
+    assert_close_passes(functional, LARGE[name], np.float32)
+
+
+@pytest.mark.parametrize("golden", [G1, G2], ids=["G1", "G2"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_golden_numbers(golden, dtype):
+    x, weight, dy = (a.astype(dtype) for a in (golden.x, golden.weight, golden.dy))
+    assert_same(functional.conv2d(x, weight), golden.y.astype(dtype), "y")
+    dx = functional.conv2d_grad_input(dy, weight, x.shape)
+    assert_same(dx, golden.dx.astype(dtype), "dx")
+    dw = functional.conv2d_grad_weight(x, dy, weight.shape[:2])
+    assert_same(dw, golden.dw.astype(dtype), "dw")
+    assert_same(functional.conv2d_grad_bias(dy), golden.db.astype(dtype), "db")
+
+
+def test_golden_sum():
+    dx = functional.conv2d_grad_input(G2.dy, G2.weight, G2.x.shape)
+    assert dx.sum() == G2_SUM_OF_DX
+
+
+@pytest.mark.parametrize("name", geometries.AWKWARD)
+def test_adjoint_identities(name):
+    case = geometries.AWKWARD[name]
+    x, weight, dy = case.reals()
+    y = functional.conv2d(x, weight, **case.options)
+    dx = functional.conv2d_grad_input(dy, weight, x.shape, **case.options)
+    dw = functional.conv2d_grad_weight(x, dy, case.kernel_size, **case.options)
+    product = np.vdot(y, dy)
+    assert abs(product) > 1e-3, "a check on zeros checks nothing"
+    assert np.isclose(product, np.vdot(x, dx), rtol=1e-12)
+    assert np.isclose(product, np.vdot(weight, dw), rtol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("name", ["plain", "groups", "depthwise", "everything"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_fused_activation_is_the_activation_of_the_convolution(activation, name, dtype):
+    case = geometries.AWKWARD[name]
+    x, weight, _ = (a.astype(dtype) for a in case.reals())
+    bias = np.linspace(-1, 1, weight.shape[3], dtype=dtype)
+    plain = functional.conv2d(x, weight, bias, **case.options)
+    fused = functional.conv2d(x, weight, bias, activation=activation, **case.options)
+    assert_same(fused, getattr(functional, activation)(plain), activation)
+    exact = reference.conv2d(
+        *(a.astype(np.float64) for a in (x, weight, bias)), activation=activation, **case.options
+    )
+    assert_close(fused, exact, 4 * weight[..., 0].size, 4.0, activation)
+
+
+def test_one_image_comes_back_unbatched():
+    case = geometries.AWKWARD["everything"]
+    x, weight, dy = case.integers()
+    y = functional.conv2d(x[0], weight, **case.options)
+    assert_same(y, functional.conv2d(x[:1], weight, **case.options)[0], "y")
+    dx = functional.conv2d_grad_input(dy[0], weight, x.shape[1:], **case.options)
+    assert_same(dx, functional.conv2d_grad_input(dy, weight, x.shape, **case.options)[0], "dx")
+    dw = functional.conv2d_grad_weight(x[0], dy[0], case.kernel_size, **case.options)
+    expected = functional.conv2d_grad_weight(x[:1], dy[:1], case.kernel_size, **case.options)
+    assert_same(dw, expected, "dw")
+    assert_same(functional.conv2d_grad_bias(dy[0]), functional.conv2d_grad_bias(dy[:1]), "db")
+
+
+def test_out_receives_the_result():
+    case = geometries.AWKWARD["everything"]
+    x, weight, dy = case.integers()
+    for expected, run in (
+        (
+            functional.conv2d(x, weight, **case.options),
+            lambda out: functional.conv2d(x, weight, **case.options, out=out),
+        ),
+        (
+            functional.conv2d_grad_input(dy, weight, x.shape, **case.options),
+            lambda out: functional.conv2d_grad_input(dy, weight, x.shape, **case.options, out=out),
+        ),
+        (
+            functional.conv2d_grad_weight(x, dy, case.kernel_size, **case.options),
+            lambda out: functional.conv2d_grad_weight(
+                x, dy, case.kernel_size, **case.options, out=out
+            ),
+        ),
+    ):
+        out = np.full_like(expected, np.nan)
+        assert run(out) is out
+        assert_same(out, expected, "out")
+
+
+def test_padding_does_not_touch_infinite_weights():
+    """An infinite weight times a zero of the padding would be NaN where the sum has no such term."""
+    case = geometries.Case((1, 5, 6, 3), (3, 3, 3, 4), padding=1)
+    x, weight, dy = case.integers()
+    x, dy = np.abs(x) + 1, np.abs(dy) + 1
+    weight[0, 0, 1, 2] = np.inf
+    y = functional.conv2d(x, weight, padding=1)
+    assert_same(y, reference.conv2d(x, weight, padding=1), "y")
+    assert np.isinf(y).any()
+    assert np.isfinite(y[0, 0, 0, 2]), "the tap at the corner lies in the padding"
+    dx = functional.conv2d_grad_input(dy, weight, x.shape, padding=1)
+    assert_same(dx, reference.conv2d_grad_input(dy, weight, x.shape, padding=1), "dx")
+    dy[0, 0, 0, 0] = np.inf
+    dw = functional.conv2d_grad_weight(x, dy, 3, padding=1)
+    assert_same(dw, reference.conv2d_grad_weight(x, dy, 3, padding=1), "dw")
+    assert np.isinf(dw).any()
+    assert not np.isnan(dw).any()
+
+
+def test_huge_dilation_needs_no_huge_copy():
+    case = geometries.Case((1, 4, 5, 2), (2, 2, 2, 3), padding=60_000, dilation=120_000, stride=9_001)
+    assert_exact_passes(functional, case, np.float32)
+
+
+def test_a_stride_far_beyond_the_image():
+    case = geometries.Case((2, 7, 300, 2), (2, 3, 2, 3), stride=(2_000_000_000, 150))
+    assert_exact_passes(functional, case, np.float32)
+
+
+@pytest.mark.parametrize("name", rot180.build_info()["instruction_sets"])
+def test_every_instruction_set_is_exact_on_integers(name, instruction_set):
+    instruction_set(name)
+    for case in [*geometries.AWKWARD.values(), *LARGE.values()]:
+        assert_exact_passes(functional, case, np.float32)
+        assert_exact_passes(functional, case, np.float64)

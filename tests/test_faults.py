@@ -1,0 +1,441 @@
+"""Faults that libraries of this kind have had: a right result or a clear error, never a crash."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import geometries
+import numpy as np
+import pytest
+from comparison import assert_exact_passes, assert_same
+
+import rot180
+from rot180 import functional, reference
+
+DTYPES = [np.float32, np.float64]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_f1_pointwise_strided_weight_gradient(threads, channels, num_threads):
+    num_threads(threads)
+    case = geometries.Case((6, 56, 57, channels), (1, 1, channels, 5), stride=2)
+    assert_exact_passes(functional, case, np.float32)
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
+@pytest.mark.parametrize("stride", [2, 3, 4])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_f2_f3_rows_that_no_window_reaches(kernel, stride, padding):
+    case = geometries.Case((2, 32, 31, 3), (kernel, kernel, 3, 4), stride, padding)
+    assert_exact_passes(functional, case, np.float32)
+
+
+def test_f2_unused_rows_have_no_gradient():
+    dy, weight = np.ones((1, 10, 10, 1)), np.ones((5, 5, 1, 1))
+    dx = functional.conv2d_grad_input(dy, weight, (1, 32, 32, 1), stride=3, padding=1)
+    # The last window covers rows 26 to 30.
+    assert (dx[:, 31:] == 0).all()
+    assert (dx[:, :, 31:] == 0).all()
+    assert (dx[:, :31, :31] > 0).all()
+
+
+def test_f3_padding_with_dilation():
+    for dilation in (2, 3):
+        case = geometries.Case((1, 9, 10, 2), (3, 3, 2, 2), padding=1, dilation=dilation)
+        assert_exact_passes(functional, case, np.float32)
+
+
+def test_f4_a_kernel_larger_than_the_padded_input():
+    x, weight = np.zeros((1, 4, 4, 1)), np.zeros((3, 3, 1, 1))
+    message = r"kernel covers 7 in height, more than the padded input's 6 \(4 \+ padding 1 \+ 1\)"
+    with pytest.raises(ValueError, match=message):
+        functional.conv2d(x, weight, padding=1, dilation=3)
+    with pytest.raises(ValueError, match="kernel covers 5 in height"):
+        functional.conv2d_grad_weight(x, np.zeros((1, 1, 1, 1)), 5)
+
+
+def test_f4_output_sizes_are_floored():
+    x, weight = np.zeros((1, 6, 5, 1)), np.zeros((3, 3, 1, 1))
+    assert functional.conv2d(x, weight, stride=2).shape == (1, 2, 2, 1)
+
+
+@pytest.mark.parametrize("channels", range(1, 34))
+def test_f5_every_channel_count(channels):
+    for filters in range(1, 34):
+        case = geometries.Case((1, 4, 3, channels), (2, 2, channels, filters), padding=((1, 0), (0, 1)))
+        assert_exact_passes(functional, case, np.float32)
+    assert_exact_passes(functional, case, np.float64)
+
+
+@pytest.mark.parametrize("groups", range(1, 34))
+def test_f5_every_group_count(groups):
+    for inputs, outputs in ((1, 1), (1, 2), (2, 1), (3, 5)):
+        case = geometries.Case(
+            (2, 4, 5, groups * inputs), (3, 2, inputs, groups * outputs), 1, 1, groups=groups
+        )
+        assert_exact_passes(functional, case, np.float32)
+
+
+def guarded(array):
+    """A copy of `array` with NaN on both sides in memory, and a function that looks after them."""
+    band = 1024
+    memory = np.full(array.size + 2 * band, np.nan, array.dtype)
+    middle = memory[band:-band].reshape(array.shape)
+    middle[...] = array
+
+    def check():
+        assert np.isnan(memory[:band]).all(), "written before the array"
+        assert np.isnan(memory[-band:]).all(), "written past the array"
+
+    return middle, check
+
+
+@pytest.mark.parametrize("isa", rot180.build_info()["instruction_sets"])
+@pytest.mark.parametrize("name", geometries.AWKWARD)
+def test_f6_nothing_beyond_an_array_is_read_or_written(isa, name, instruction_set):
+    """conftest.py fills the scratch memory with NaN for the whole suite."""
+    instruction_set(isa)
+    case = geometries.AWKWARD[name]
+    x, weight, dy = case.integers()
+    bias = np.ones(case.weight_shape[3], np.float32)
+    (x, check_x), (weight, check_w), (dy, check_dy), (bias, check_b) = map(
+        guarded, (x, weight, dy, bias)
+    )
+    y, check_y = guarded(np.zeros(case.y_shape, np.float32))
+    functional.conv2d(x, weight, bias, **case.options, out=y)
+    assert_same(y, reference.conv2d(x, weight, bias, **case.options), "y")
+    dx, check_dx = guarded(np.zeros(case.x_shape, np.float32))
+    functional.conv2d_grad_input(dy, weight, case.x_shape, **case.options, out=dx)
+    assert_same(dx, reference.conv2d_grad_input(dy, weight, case.x_shape, **case.options), "dx")
+    dw, check_dw = guarded(np.zeros(case.weight_shape, np.float32))
+    functional.conv2d_grad_weight(x, dy, case.kernel_size, **case.options, out=dw)
+    assert_same(dw, reference.conv2d_grad_weight(x, dy, case.kernel_size, **case.options), "dw")
+    assert_same(functional.conv2d_grad_bias(dy), reference.conv2d_grad_bias(dy), "db")
+    for check in (check_x, check_w, check_dy, check_b, check_y, check_dx, check_dw):
+        check()
+
+
+def unusual_forms(array):
+    """The same numbers, stored in every way that NumPy allows."""
+    yield "Fortran order", np.asfortranarray(array)
+    yield "every second", np.repeat(array, 2, axis=-1)[..., ::2]
+    yield "negative strides", np.ascontiguousarray(array[::-1, :, ::-1])[::-1, :, ::-1]
+    yield "byte-swapped", array.astype(array.dtype.newbyteorder())
+    misaligned = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    misaligned[...] = array
+    assert not misaligned.flags.aligned
+    yield "misaligned", misaligned
+    read_only = array.copy()
+    read_only.flags.writeable = False
+    yield "read-only", read_only
+    yield "list", array.tolist() if array.dtype == np.float64 else array
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_f7_unusual_arrays_are_as_if_copied(dtype):
+    case = geometries.AWKWARD["everything"]
+    x, weight, dy = case.integers(dtype)
+    y = functional.conv2d(x, weight, **case.options)
+    dx = functional.conv2d_grad_input(dy, weight, x.shape, **case.options)
+    dw = functional.conv2d_grad_weight(x, dy, case.kernel_size, **case.options)
+    for (form, x2), (_, weight2), (_, dy2) in zip(
+        *map(unusual_forms, (x, weight, dy)), strict=True
+    ):
+        assert_same(functional.conv2d(x2, weight2, **case.options), y, form)
+        again = functional.conv2d_grad_input(dy2, weight2, x.shape, **case.options)
+        assert_same(again, dx, form)
+        again = functional.conv2d_grad_weight(x2, dy2, case.kernel_size, **case.options)
+        assert_same(again, dw, form)
+    pixel = np.broadcast_to(x[:1, :1, :1], x.shape)
+    assert_same(
+        functional.conv2d(pixel, weight, **case.options),
+        functional.conv2d(pixel.copy(), weight, **case.options),
+        "zero strides",
+    )
+
+
+def test_f7_an_output_that_cannot_be_written_is_refused():
+    x, weight = np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 1))
+    out = np.zeros((1, 2, 2, 1))
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="out is read-only"):
+        functional.conv2d(x, weight, out=out)
+    with pytest.raises(ValueError, match="out is written in place and must be C-contiguous"):
+        functional.conv2d(x, weight, out=np.zeros((1, 2, 4, 1))[:, :, ::2])
+
+
+def test_f8_a_batch_of_none():
+    weight = np.ones((3, 3, 2, 4), np.float32)
+    x = np.ones((0, 5, 5, 2), np.float32)
+    y = functional.conv2d(x, weight)
+    assert y.shape == (0, 3, 3, 4)
+    assert functional.conv2d_grad_input(y, weight, x.shape).shape == x.shape
+    assert_same(functional.conv2d_grad_weight(x, y, 3), np.zeros_like(weight), "dw")
+    assert_same(functional.conv2d_grad_bias(y), np.zeros(4, np.float32), "db")
+    pooled, indices = functional.max_pool2d(x, 2, return_indices=True)
+    assert pooled.shape == (0, 2, 2, 2)
+    assert functional.max_pool2d_grad_input(pooled, indices, x.shape, 2).shape == x.shape
+
+
+@pytest.mark.parametrize(
+    ("x_shape", "weight_shape", "message"),
+    [
+        ((1, 5, 5, 1), (0, 3, 1, 1), "weight has shape .* KH is 0"),
+        ((1, 5, 5, 1), (3, 0, 1, 1), "weight has shape .* KW is 0"),
+        ((1, 5, 5, 0), (3, 3, 0, 1), "x has shape .* C is 0"),
+        ((1, 5, 5, 1), (3, 3, 1, 0), "weight has shape .* K is 0"),
+        ((1, 0, 5, 1), (3, 3, 1, 1), "x has shape .* H is 0"),
+    ],
+)
+def test_f8_empty_axes_are_refused(x_shape, weight_shape, message):
+    with pytest.raises(ValueError, match=message):
+        functional.conv2d(np.zeros(x_shape), np.zeros(weight_shape))
+
+
+def test_f9_sizes_that_overflow():
+    weight = np.zeros((1, 1, 1, 1), np.float32)
+    pixel = np.zeros((1, 1, 1, 1), np.float32)
+    with pytest.raises(ValueError, match="input_shape must be from 0 to 2147483647"):
+        functional.conv2d_grad_input(pixel, weight, (1, 2**31, 1, 1))
+    with pytest.raises(ValueError, match="too many"):
+        functional.conv2d_grad_input(pixel, weight, (2**30, 2**30, 2, 1))
+    with pytest.raises(ValueError, match="too many"):
+        functional.conv2d(pixel, weight, padding=2**30)
+    with pytest.raises(MemoryError):
+        functional.conv2d(pixel, weight, padding=2**25)
+    with pytest.raises(ValueError, match="too many"):
+        functional.max_pool2d_grad_input(
+            pixel, np.zeros((1, 1, 1, 1), np.int32), (1, 2**31 - 1, 2**31 - 1, 5), 1
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stride": 0}, "stride must be from 1"),
+        ({"stride": -1}, "stride must be from 1"),
+        ({"stride": 2**31}, "stride must be from 1 to 2147483647"),
+        ({"stride": (1, 2, 3)}, "stride=.* has 3 entries"),
+        ({"stride": 1.5}, "stride must be an int"),
+        ({"stride": "two"}, "stride must be an int"),
+        ({"dilation": 0}, "dilation must be from 1"),
+        ({"dilation": 10**18}, "dilation must be from 1"),
+        ({"padding": -1}, "padding must be from 0"),
+        ({"padding": 10**18}, "padding must be from 0"),
+        ({"padding": ((1, 2), (3, -4))}, "padding must be from 0"),
+        ({"padding": "some"}, "padding='some' is unknown"),
+        ({"padding": None}, "padding must be an int"),
+        ({"groups": 0}, "groups must be from 1"),
+        ({"groups": 3}, "groups=3 must divide"),
+        ({"groups": -2}, "groups must be from 1"),
+    ],
+)
+def test_f10_options_out_of_range(options, message):
+    x, weight = np.zeros((1, 6, 6, 4)), np.zeros((3, 3, 4, 2))
+    dy = np.zeros((1, 4, 4, 2))
+    for call in (
+        lambda: functional.conv2d(x, weight, **options),
+        lambda: functional.conv2d_grad_input(dy, weight, x.shape, **options),
+        lambda: functional.conv2d_grad_weight(x, dy, 3, **options),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            call()
+
+
+X = np.zeros((2, 6, 5, 4))
+WEIGHT = np.zeros((3, 3, 4, 2))
+DY = np.zeros((2, 4, 3, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: functional.conv2d(np.moveaxis(X, -1, 1), WEIGHT),
+            ValueError,
+            r"x looks like NCHW, pass numpy.moveaxis\(x, 1, -1\)",
+        ),
+        (
+            lambda: functional.conv2d(X, WEIGHT.transpose(3, 2, 0, 1)),
+            ValueError,
+            r"weight looks like OIHW, pass numpy.transpose\(weight, \(2, 3, 1, 0\)\)",
+        ),
+        (lambda: functional.conv2d(X[0, 0], WEIGHT), ValueError, r"x has shape \(5, 4\)"),
+        (lambda: functional.conv2d(X, WEIGHT[0]), ValueError, "weight has shape .* four axes"),
+        (lambda: functional.conv2d(X.astype("f"), WEIGHT), TypeError, "x is float32 but weight is"),
+        (lambda: functional.conv2d(X.astype(int), WEIGHT), TypeError, "x has dtype int64"),
+        (lambda: functional.conv2d(X.astype(np.float16), WEIGHT), TypeError, "x has dtype float16"),
+        (lambda: functional.conv2d(X.astype(complex), WEIGHT), TypeError, "x has dtype complex128"),
+        (lambda: functional.conv2d(X.astype(object), WEIGHT), TypeError, "x has dtype object"),
+        (lambda: functional.conv2d("image", WEIGHT), TypeError, "x has dtype <U5"),
+        (lambda: functional.conv2d(None, WEIGHT), TypeError, "x has dtype object"),
+        (lambda: functional.conv2d(X, WEIGHT, np.zeros(3)), ValueError, "bias has shape"),
+        (lambda: functional.conv2d(X, WEIGHT, np.zeros(2, "f")), TypeError, "bias is float32"),
+        (lambda: functional.conv2d(X, WEIGHT, activation="gelu"), ValueError, "activation is 'gelu'"),
+        (lambda: functional.conv2d(X, WEIGHT, algorithm="fft"), ValueError, "algorithm is 'fft'"),
+        (lambda: functional.conv2d(X, WEIGHT, out=np.zeros((2, 4, 3, 1))), ValueError, "out has"),
+        (lambda: functional.conv2d(X, WEIGHT, out=DY.astype("f")), TypeError, "out has dtype"),
+        (lambda: functional.conv2d(X, WEIGHT, out=[1.0]), TypeError, "out must be a numpy.ndarray"),
+        (
+            lambda: functional.conv2d_grad_input(DY[:, :3], WEIGHT, X.shape),
+            ValueError,
+            r"dy has shape \(2, 3, 3, 2\), expected \(2, 4, 3, 2\)",
+        ),
+        (
+            lambda: functional.conv2d_grad_input(DY, WEIGHT, X.shape[1:]),
+            ValueError,
+            "input_shape is",
+        ),
+        (
+            lambda: functional.conv2d_grad_input(DY, WEIGHT, (2, 6, 5, "4")),
+            TypeError,
+            "input_shape must be",
+        ),
+        (lambda: functional.conv2d_grad_weight(X, DY, (3, 4)), ValueError, "dy has shape"),
+        (lambda: functional.conv2d_grad_weight(X, DY[0], 3), ValueError, "expected both a batch"),
+        (lambda: functional.conv2d_grad_weight(X, DY.astype("f"), 3), TypeError, "dy is float32"),
+        (lambda: functional.conv2d_grad_weight(X, DY, "3"), TypeError, "kernel_size must be"),
+        (lambda: functional.conv2d_grad_bias(DY[..., :0]), ValueError, "at least one channel"),
+    ],
+)
+def test_f11_arguments_that_do_not_fit(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_f11_out_may_not_overlap_an_input():
+    memory = np.ones(200)
+    x = memory[:100].reshape(1, 10, 10, 1)
+    out = memory[64:128].reshape(1, 8, 8, 1)
+    with pytest.raises(ValueError, match="out overlaps an input"):
+        functional.conv2d(x, np.ones((3, 3, 1, 1)), out=out)
+
+
+# F12, NaN and infinities in max-pooling: test_pool2d.py. F23, labels and losses: test_loss.py and
+# test_trainer.py.
+
+
+def run_python(program):
+    """Run a program of its own, and return what it printed."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_f16_no_memory_to_be_had_is_a_memory_error():
+    result = run_python("""
+        import resource
+        import numpy as np
+        from rot180 import functional, set_num_threads
+        set_num_threads(2)
+        x = np.ones((8, 64, 64, 256), np.float32)
+        weight = np.ones((3, 3, 256, 512), np.float32)
+        out = np.empty((8, 64, 64, 512), np.float32)
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**20, used + 2**20))
+        for attempt in range(2):
+            try:
+                functional.conv2d(x, weight, padding=1, out=out)
+            except MemoryError:
+                print("MemoryError")
+    """)
+    assert result.stdout == "MemoryError\nMemoryError\n", result.stderr
+    assert result.returncode == 0
+
+
+def test_f16_no_threads_to_be_had_is_fewer_threads():
+    result = run_python("""
+        import resource
+        import numpy as np
+        from rot180 import functional, reference, set_num_threads
+        set_num_threads(16)
+        x = np.ones((32, 20, 20, 8), np.float32)
+        weight = np.ones((3, 3, 8, 32), np.float32)
+        expected = reference.conv2d(x, weight)
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+        # Room for the result and for the stacks of a few threads, not of sixteen.
+        limit = used + 48 * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        for attempt in range(3):
+            print(np.array_equal(functional.conv2d(x, weight), expected))
+    """)
+    assert result.stdout == "True\nTrue\nTrue\n", result.stderr
+    assert result.returncode == 0
+
+
+def test_f17_two_threads_in_kernels_at_once():
+    cases = [geometries.AWKWARD["everything"], geometries.Case((8, 30, 30, 16), (3, 3, 16, 24))]
+    operands = [case.integers() for case in cases]
+    expected = [
+        reference.conv2d(x, weight, **case.options)
+        for case, (x, weight, _) in zip(cases, operands, strict=True)
+    ]
+    failures = []
+
+    def work(case, x, weight, y):
+        for _ in range(50):
+            if not np.array_equal(functional.conv2d(x, weight, **case.options), y):
+                failures.append(case)
+
+    threads = [
+        threading.Thread(target=work, args=(case, *arrays[:2], y))
+        for case, arrays, y in zip(cases * 2, operands * 2, expected * 2, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_f17_the_interpreter_is_free_while_a_kernel_runs(num_threads):
+    num_threads(1)
+    x = np.zeros((16, 64, 64, 64), np.float32)
+    weight = np.zeros((3, 3, 64, 512), np.float32)
+    out = np.empty((16, 62, 62, 512), np.float32)
+    started = threading.Event()
+
+    def kernel():
+        started.set()
+        functional.conv2d(x, weight, out=out)
+
+    gc.collect()
+    thread = threading.Thread(target=kernel)
+    thread.start()
+    started.wait()
+    turns = 0
+    while thread.is_alive():
+        time.sleep(0.001)
+        turns += 1
+    thread.join()
+    assert turns > 5, "this thread stood still while the kernel ran"
+
+
+def test_a_forked_child_can_run_kernels():
+    result = run_python("""
+        import os
+        import numpy as np
+        from rot180 import functional, set_num_threads
+        set_num_threads(2)
+        x = np.ones((32, 20, 20, 8), np.float32)
+        weight = np.ones((3, 3, 8, 32), np.float32)
+        expected = functional.conv2d(x, weight)
+        child = os.fork()
+        same = np.array_equal(functional.conv2d(x, weight), expected)
+        if child == 0:
+            os._exit(0 if same else 1)
+        print(same, os.waitpid(child, 0)[1])
+    """)
+    assert result.stdout == "True 0\n", result.stderr

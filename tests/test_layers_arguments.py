@@ -1,0 +1,178 @@
+"""Layers' arguments: what is refused and how, how a layer is shown, which shapes come out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rot180
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: rot180.Conv2d(0, 3, 3), ValueError, "in_channels must be from 1"),
+        (lambda: rot180.Conv2d(1, -3, 3), ValueError, "out_channels must be from 1"),
+        (lambda: rot180.Conv2d(1, 3, 0), ValueError, "kernel_size must be from 1"),
+        (lambda: rot180.Conv2d(1, 3, 2.5), TypeError, "kernel_size must be an int"),
+        (lambda: rot180.Conv2d(1, 3, (3, 3, 3)), ValueError, "kernel_size=.* has 3 entries"),
+        (lambda: rot180.Conv2d(1, 3, 3, stride=0), ValueError, "stride must be from 1"),
+        (lambda: rot180.Conv2d(1, 3, 3, padding=-1), ValueError, "padding must be from 0"),
+        (lambda: rot180.Conv2d(1, 3, 3, padding="half"), ValueError, "padding='half' is unknown"),
+        (lambda: rot180.Conv2d(1, 3, 3, dilation=0), ValueError, "dilation must be from 1"),
+        (
+            lambda: rot180.Conv2d(4, 6, 3, groups=4),
+            ValueError,
+            "groups=4 must divide in_channels=4 and out_channels=6",
+        ),
+        (
+            lambda: rot180.Conv2d(1, 3, 3, activation="gelu"),
+            ValueError,
+            "activation='gelu' is unknown: expected None, 'relu', 'leaky_relu', 'sigmoid', 'tanh'",
+        ),
+        (lambda: rot180.Conv2d(1, 3, 3, dtype=np.int32), TypeError, "float32 or float64"),
+        (lambda: rot180.Conv2d(1, 3, 3, dtype="spam"), TypeError, "got 'spam'"),
+        (lambda: rot180.Conv2d(1, 3, 3, rng=7), TypeError, r"numpy.random.default_rng\(seed\)"),
+        (lambda: rot180.Linear(0, 3), ValueError, "in_features must be from 1"),
+        (lambda: rot180.Linear(3, 0), ValueError, "out_features must be from 1"),
+        (lambda: rot180.Linear(3, 2, activation="softmax"), ValueError, "'softmax' is unknown"),
+        (
+            lambda: rot180.Linear(3, 2, initializer=lambda shape, *, rng, dtype: np.zeros(3)),
+            ValueError,
+            r"returned shape \(3,\), expected \(3, 2\)",
+        ),
+        (lambda: rot180.MaxPool2d(0), ValueError, "kernel_size must be from 1"),
+        (lambda: rot180.MaxPool2d(2, stride=-1), ValueError, "stride must be from 1"),
+        (lambda: rot180.AvgPool2d(2, padding="half"), ValueError, "padding='half' is unknown"),
+        (lambda: rot180.LeakyReLU(-0.1), ValueError, "negative_slope must be at least 0"),
+        (lambda: rot180.LeakyReLU(float("nan")), ValueError, "negative_slope must be at least 0"),
+        (lambda: rot180.ZeroPad2d(-1), ValueError, "padding must be from 0"),
+        (lambda: rot180.ZeroPad2d("same"), TypeError, "padding='same': without a kernel"),
+    ],
+)
+def test_wrong_arguments(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (rot180.Conv2d(3, 4, 3), (2, 3, 8, 8), "NCHW"),
+        (rot180.Conv2d(3, 4, 3), (2, 2, 2, 3), "kernel covers 3"),
+        (rot180.Conv2d(3, 4, 3), (8, 8), r"x has shape \(8, 8\)"),
+        (rot180.Linear(3, 4), (2, 5), "x has shape"),
+        (rot180.Linear(3, 4), (2, 4, 4, 3), "x has shape"),
+        (rot180.MaxPool2d(3), (2, 2, 2, 3), "kernel covers 3"),
+        (rot180.AvgPool2d(2), (2, 2), r"x has shape \(2, 2\)"),
+        (rot180.ZeroPad2d(1), (2, 2), r"x has shape \(2, 2\)"),
+        (rot180.Flatten(), (), "x is a single number"),
+    ],
+)
+def test_wrong_inputs(layer, shape, message):
+    with pytest.raises(ValueError, match=message):
+        layer.forward(np.zeros(shape, np.float32), training=True)
+    with pytest.raises(RuntimeError):
+        layer.backward(np.zeros(1, np.float32))  # a forward that failed has saved nothing
+
+
+def test_float64_into_a_float32_layer():
+    with pytest.raises(TypeError, match="float32"):
+        rot180.Conv2d(1, 2, 3).forward(np.zeros((1, 4, 4, 1)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (rot180.Conv2d(3, 4, 3), (8, 8), r"expected \(H, W, C\)$"),
+        (rot180.Conv2d(3, 4, 3), (1, 8, 8, 3), r"expected \(H, W, C\): leave out the batch axis"),
+        (rot180.Conv2d(3, 4, 3), (8, 8, 4), "with 4 channels"),
+        (rot180.MaxPool2d(2), (8,), r"expected \(H, W, C\)"),
+        (rot180.Linear(3, 4), (5,), r"expected \(3,\)$"),
+        (rot180.Linear(3, 4), (1, 1, 3), r"expected \(3,\): put Flatten\(\) before Linear"),
+    ],
+)
+def test_output_shape_of_a_wrong_shape(layer, shape, message):
+    with pytest.raises(ValueError, match=message):
+        layer.output_shape(shape)
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (rot180.Conv2d(1, 8, 3), "Conv2d(1, 8, 3)"),
+        (
+            rot180.Conv2d(4, 8, (3, 5), (2, 1), "same", 2, 4, False, activation="tanh"),
+            "Conv2d(4, 8, (3, 5), stride=(2, 1), padding='same', dilation=2, groups=4, "
+            "bias=False, activation='tanh')",
+        ),
+        (rot180.Linear(3, 2), "Linear(3, 2)"),
+        (rot180.Linear(3, 2, False, activation="relu"), "Linear(3, 2, bias=False, "
+         "activation='relu')"),
+        (rot180.MaxPool2d(2), "MaxPool2d(2)"),
+        (rot180.MaxPool2d(3, 2, 1), "MaxPool2d(3, stride=2, padding=1)"),
+        (rot180.AvgPool2d(2, count_include_pad=False), "AvgPool2d(2, count_include_pad=False)"),
+        (rot180.ZeroPad2d(((1, 0), (2, 2))), "ZeroPad2d(((1, 0), (2, 2)))"),
+        (rot180.Flatten(), "Flatten()"),
+        (rot180.ReLU(), "ReLU()"),
+        (rot180.LeakyReLU(0.2), "LeakyReLU(0.2)"),
+        (rot180.Sigmoid(), "Sigmoid()"),
+        (rot180.Tanh(), "Tanh()"),
+    ],
+)  # fmt: skip
+def test_repr(layer, text):
+    assert repr(layer) == text
+    again = eval(text, {name: getattr(rot180, name) for name in rot180.layers.__all__})
+    assert repr(again) == text
+
+
+def test_parameters_have_the_shapes_that_the_arguments_say():
+    conv = rot180.Conv2d(4, 6, (3, 2), groups=2, dtype=np.float64)
+    assert [(p.name, p.value.shape) for p in conv.parameters()] == [
+        ("weight", (3, 2, 2, 6)),
+        ("bias", (6,)),
+    ]
+    assert {p.value.dtype for p in conv.parameters()} == {np.dtype(np.float64)}
+    assert not conv.bias.value.any()
+    linear = rot180.Linear(4, 6, bias=False)
+    assert [(p.name, p.value.shape) for p in linear.parameters()] == [("weight", (4, 6))]
+    assert linear.bias is None
+
+
+@pytest.mark.parametrize(
+    ("activation", "name"),
+    [
+        (None, "he_normal"),
+        ("relu", "he_normal"),
+        ("leaky_relu", "he_normal"),
+        ("sigmoid", "xavier_uniform"),
+        ("tanh", "xavier_uniform"),
+    ],
+)
+def test_the_initializer_follows_the_activation(activation, name):
+    draw = getattr(rot180.init, name)
+    conv = rot180.Conv2d(2, 3, 3, activation=activation, rng=np.random.default_rng(5))
+    np.testing.assert_array_equal(
+        conv.weight.value, draw((3, 3, 2, 3), rng=np.random.default_rng(5))
+    )
+    linear = rot180.Linear(2, 3, activation=activation, rng=np.random.default_rng(5))
+    np.testing.assert_array_equal(linear.weight.value, draw((2, 3), rng=np.random.default_rng(5)))
+
+
+def test_an_initializer_of_ones_own():
+    def eye(shape, *, rng, dtype):
+        return np.eye(*shape)  # float64, whatever the dtype
+
+    linear = rot180.Linear(3, 3, initializer=eye)
+    assert linear.weight.value.dtype == np.float32
+    assert linear.weight.value.tolist() == np.eye(3).tolist()
+
+
+def test_layers_without_a_generator_differ():
+    one, other = rot180.Linear(4, 4), rot180.Linear(4, 4)
+    assert (one.weight.value != other.weight.value).any()
+
+
+def test_flatten_keeps_the_order_of_the_pixels():
+    x = np.arange(24.0).reshape(2, 3, 2, 2)
+    assert rot180.Flatten().forward(x).tolist() == x.reshape(2, 12).tolist()

@@ -1,0 +1,465 @@
+"""Trainer: learning, the same bits from the same seed, bad data, NaN, Ctrl-C, bars, History."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import signal
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import rot180
+from rot180.callbacks import Callback
+from rot180.losses import CrossEntropy, MeanSquaredError
+
+
+def blobs(samples=90, seed=0):
+    """Images with a bright row or a bright column: separable."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0, 0.1, (samples, 6, 5, 1)).astype(np.float32)
+    labels = rng.integers(0, 2, samples)
+    x[labels == 0, 2, :, :] += 1
+    x[labels == 1, :, 2, :] += 1
+    return x, labels
+
+
+def classifier(lr=0.01, seed=0, **options):
+    rng = np.random.default_rng(seed)
+    model = rot180.Sequential(
+        [
+            rot180.Conv2d(1, 4, 3, activation="relu", rng=rng),
+            rot180.Flatten(),
+            rot180.Linear(4 * 4 * 3, 2, rng=rng),
+        ]
+    )
+    adam = rot180.optim.Adam(model.parameters(), lr=lr, **options)
+    return rot180.Trainer(model, adam, CrossEntropy())
+
+
+def regression(lr=0.1):
+    model = rot180.Sequential([rot180.Linear(3, 1, rng=np.random.default_rng(0), dtype=np.float64)])
+    sgd = rot180.optim.SGD(model.parameters(), lr=lr)
+    return rot180.Trainer(model, sgd, MeanSquaredError())
+
+
+def values(trainer):
+    return [parameter.value.copy() for parameter in trainer.model.parameters()]
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_it_learns_a_separable_problem():
+    trainer = classifier()
+    x, labels = blobs()
+    x_test, labels_test = blobs(seed=1)
+    assert trainer.evaluate(x_test, labels_test)["accuracy"] < 0.9
+    history = trainer.fit(x, labels, epochs=8, batch_size=16, validation_data=blobs(seed=2))
+    assert trainer.evaluate(x_test, labels_test)["accuracy"] == 1.0
+    assert history["loss"][-1] < 0.2 * history["loss"][0]
+    assert history["val_accuracy"][-1] == 1.0
+    assert history["val_loss"][-1] < history["val_loss"][0]
+    assert (trainer.predict(x_test).argmax(axis=1) == labels_test).all()
+
+
+def test_it_fits_a_line():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 3))
+    y = x @ np.array([[1.0], [-2.0], [0.5]]) + 3
+    trainer = regression()
+    history = trainer.fit(x, y, epochs=30, batch_size=8)
+    assert sorted(history) == ["loss", "seconds"]
+    assert sorted(trainer.evaluate(x, y)) == ["loss"]
+    weight, bias = values(trainer)
+    np.testing.assert_allclose(weight, [[1.0], [-2.0], [0.5]], atol=1e-6)
+    np.testing.assert_allclose(bias, [3.0], atol=1e-6)
+
+
+def test_fit_is_the_loop_by_hand():
+    x, labels = blobs(50)
+    trainer, by_hand = classifier(), classifier()
+    history = trainer.fit(x, labels, epochs=2, batch_size=16, seed=5)
+
+    rng = np.random.default_rng(5)
+    losses = []
+    for _ in range(2):
+        order = rng.permutation(50)
+        total = 0.0
+        for start in (0, 16, 32, 48):  # the last batch has two
+            batch = order[start : start + 16]
+            logits = by_hand.model.forward(x[batch], training=True)
+            total += by_hand.loss.forward(logits, labels[batch]) * len(batch)
+            by_hand.optimizer.zero_grad()
+            by_hand.model.backward(by_hand.loss.backward())
+            by_hand.optimizer.step()
+        losses.append(total / 50)
+    assert same(values(trainer), values(by_hand))
+    assert history["loss"] == pytest.approx(losses, rel=1e-12)
+
+
+def test_seeds():
+    x, labels = blobs(40)
+    runs = {}
+    for name, seed in [("a", 3), ("again", 3), ("b", 4)]:
+        trainer = classifier()
+        history = trainer.fit(x, labels, epochs=2, batch_size=8, seed=seed)
+        runs[name] = (values(trainer), history["loss"], history["accuracy"])
+    assert same(runs["a"][0], runs["again"][0])
+    assert runs["a"][1:] == runs["again"][1:]
+    assert not same(runs["a"][0], runs["b"][0])
+
+
+def test_threads_do_not_change_the_bits():
+    x, labels = blobs(40)
+    before = rot180.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3):
+            rot180.set_num_threads(threads)
+            trainer = classifier(clip_norm=1.0)
+            trainer.fit(x, labels, epochs=1, batch_size=16)
+            results.append(values(trainer))
+    finally:
+        rot180.set_num_threads(before)
+    assert same(results[0], results[1])
+    assert same(results[0], results[2])
+
+
+def test_without_shuffling_the_batches_come_in_order():
+    x, labels = blobs(10)
+    seen = []
+
+    class SpyLoss(CrossEntropy):
+        def forward(self, prediction, target):
+            seen.append(target.tolist())
+            return super().forward(prediction, target)
+
+    trainer = classifier()
+    trainer.loss = SpyLoss()
+    trainer.fit(x, labels, batch_size=4, shuffle=False)
+    assert seen == [labels[:4].tolist(), labels[4:8].tolist(), labels[8:].tolist()]
+
+
+def test_every_sample_is_seen_once_an_epoch():
+    seen = []
+
+    class SpyMeanSquaredError(MeanSquaredError):
+        def forward(self, prediction, target):
+            seen.extend(target.ravel().tolist())
+            return super().forward(prediction, target)
+
+    trainer = regression(lr=1e-6)
+    trainer.loss = SpyMeanSquaredError()
+    trainer.fit(np.zeros((11, 3)), np.arange(11.0).reshape(11, 1), epochs=2, batch_size=4)
+    assert sorted(seen[:11]) == sorted(seen[11:]) == list(range(11))
+    assert seen[:11] != seen[11:] != sorted(seen[11:])
+
+
+def test_means_are_weighted_by_the_batch_size():
+    trainer = regression(lr=0.0)
+    trainer.model[0].weight.value = np.zeros((3, 1))
+    x, y = np.zeros((3, 3)), np.array([[1.0], [1.0], [4.0]])
+    history = trainer.fit(x, y, batch_size=2, shuffle=False)
+    assert history["loss"] == [6.0]
+    assert trainer.evaluate(x, y, batch_size=2) == {"loss": 6.0}
+
+
+def test_evaluate_and_predict_do_not_depend_on_the_batch_size():
+    trainer = classifier()
+    x, labels = blobs(23)
+    before = values(trainer)
+    whole = trainer.evaluate(x, labels)
+    parts = trainer.evaluate(x, labels, batch_size=5)
+    assert parts["accuracy"] == whole["accuracy"]
+    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+    np.testing.assert_allclose(trainer.predict(x, batch_size=5), trainer.predict(x), atol=1e-6)
+    assert same(values(trainer), before)
+    assert trainer.predict(x[:0]).shape == (0, 2)
+    with pytest.raises(RuntimeError):
+        trainer.model.backward(np.zeros((3, 2), np.float32))  # nothing was saved
+
+
+def test_layers_before_the_first_parameters_are_not_asked_for_gradients(monkeypatch):
+    trainer = classifier()
+    monkeypatch.setattr(rot180.functional, "conv2d_grad_input", None)
+    trainer.fit(*blobs(8))
+
+
+X, LABELS = blobs(12)
+
+
+def changed(labels, index, value):
+    labels = labels.copy()
+    labels[index] = value
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "error", "message"),
+    [
+        (X, LABELS[:-1], ValueError, "x has 12 samples and y has 11"),
+        (X[:0], LABELS[:0], ValueError, r"x has shape \(0, 6, 5, 1\).*at least one sample"),
+        (X, LABELS.astype(float), TypeError, "y has dtype float64, expected integer labels"),
+        (X, changed(LABELS, 7, 2), ValueError, r"y\[7\] is 2, expected a label from 0 to 1"),
+        (X, changed(LABELS, 3, -1), ValueError, r"y\[3\] is -1, expected a label from 0 to 1"),
+        (X, np.eye(2, dtype=int)[LABELS], ValueError, "one-hot"),
+        (X, 3, ValueError, "at least one sample"),
+        (X[:, :5], LABELS, ValueError, r"layer 2, Linear\(48, 2\)"),
+        (X[..., 0], LABELS, ValueError, r"layer 0, Conv2d.*expected \(H, W, C\)"),
+    ],
+)
+def test_bad_data_is_refused_before_the_first_step(x, y, error, message):
+    trainer = classifier()
+    before = values(trainer)
+    with pytest.raises(error, match=message):
+        trainer.fit(x, y, batch_size=2)
+    with pytest.raises(error, match=message):
+        trainer.evaluate(x, y)
+    message = re.sub(r"\b([xy])( has|\\\[)", r"validation \1\2", message)
+    with pytest.raises(error, match=message):
+        trainer.fit(X, LABELS, validation_data=(x, y))
+    assert same(values(trainer), before)
+    assert trainer.optimizer.step_count == 0
+
+
+def test_float64_data_for_a_float32_model():
+    trainer = classifier()
+    with pytest.raises(TypeError, match=r"layer 0.*float64"):
+        trainer.fit(X.astype(np.float64), LABELS)
+    assert trainer.optimizer.step_count == 0
+
+
+def test_targets_of_the_wrong_shape_for_mean_squared_error():
+    trainer = regression()
+    with pytest.raises(ValueError, match="target"):
+        trainer.fit(np.zeros((4, 3)), np.zeros(4))
+    assert trainer.optimizer.step_count == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"batch_size": 0}, ValueError, "batch_size must be from 1"),
+        ({"batch_size": 2.5}, TypeError, "batch_size must be an int"),
+        ({"epochs": 0}, ValueError, "epochs must be from 1"),
+        ({"epochs": -1}, ValueError, "epochs must be from 1"),
+        ({"validation_data": X}, TypeError, r"validation_data must be a pair \(x, y\)"),
+        ({"validation_data": (X,)}, TypeError, r"validation_data must be a pair \(x, y\)"),
+    ],
+)
+def test_wrong_options(options, error, message):
+    trainer = classifier()
+    with pytest.raises(error, match=message):
+        trainer.fit(X, LABELS, **options)
+    assert trainer.optimizer.step_count == 0
+
+
+def test_wrong_batch_size_in_evaluate_and_predict():
+    with pytest.raises(ValueError, match="batch_size"):
+        classifier().evaluate(X, LABELS, batch_size=0)
+    with pytest.raises(ValueError, match="batch_size"):
+        classifier().predict(X, batch_size=-1)
+
+
+def test_a_model_that_ends_in_an_image_is_no_classifier():
+    model = rot180.Sequential([rot180.Conv2d(1, 2, 3)])
+    trainer = rot180.Trainer(model, rot180.optim.Adam(model.parameters()), CrossEntropy())
+    with pytest.raises(ValueError, match=r"has shape \(4, 3, 2\), expected \(classes,\)"):
+        trainer.fit(X, LABELS)
+
+
+def test_the_optimizer_must_be_this_models():
+    with pytest.raises(ValueError, match="the optimizer has no parameter of this model"):
+        rot180.Trainer(classifier().model, classifier().optimizer, CrossEntropy())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_stops_before_the_step(bad):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 3)), rng.normal(size=(12, 1))
+    y[5] = bad
+    trainer, good = regression(), regression()
+    with pytest.raises(FloatingPointError, match=r"the loss is (nan|inf) in epoch 1, step 2 of 3"):
+        trainer.fit(x, y, batch_size=4, shuffle=False)
+    good.fit(x[:4], y[:4], batch_size=4, shuffle=False)
+    assert same(values(trainer), values(good))
+    assert trainer.optimizer.step_count == 1
+
+
+def test_divergence_names_its_epoch():
+    trainer = regression(lr=1e30)
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    with pytest.raises(rot180.trainer.NonFiniteLossError, match=r"in epoch \d+, step 1 of 1"):
+        trainer.fit(x, x[:, :1] * 100, epochs=50, batch_size=4)
+    assert all(np.isfinite(value).all() for value in values(trainer))
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_ctrl_c_in_a_step_ends_the_step_first(progress, capsys):
+    x, labels = blobs(24)
+
+    class Interrupted(rot180.optim.Adam):
+        def _update(self, positions, step):
+            if step == 2:
+                signal.raise_signal(signal.SIGINT)
+            super()._update(positions, step)
+
+    trainer, good = classifier(), classifier()
+    trainer.optimizer = Interrupted(trainer.model.parameters(), lr=0.01)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(x, labels, batch_size=8, shuffle=False, progress=progress)
+    good.fit(x[:16], labels[:16], batch_size=8, shuffle=False)
+    assert same(values(trainer), values(good))
+    assert trainer.optimizer.step_count == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if progress:
+        assert capsys.readouterr().err.endswith("\n"), "the bar is closed"
+
+
+def test_ctrl_c_between_steps():
+    class Interrupt(Callback):
+        def on_batch_end(self, trainer, epoch, batch, logs):
+            if batch == 2:
+                raise KeyboardInterrupt
+
+    trainer, good = classifier(), classifier()
+    x, labels = blobs(24)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(x, labels, batch_size=8, shuffle=False, callbacks=[Interrupt()])
+    good.fit(x[:16], labels[:16], batch_size=8, shuffle=False)
+    assert same(values(trainer), values(good))
+
+
+def test_it_trains_in_another_thread():
+    trainer, good = classifier(), classifier()
+    thread = threading.Thread(target=lambda: trainer.fit(*blobs(8), progress=False))
+    thread.start()
+    thread.join()
+    good.fit(*blobs(8))
+    assert same(values(trainer), values(good))
+
+
+def test_callbacks_are_called_in_order():
+    events = []
+
+    class Note(Callback):
+        def on_train_begin(self, trainer):
+            events.append("begin")
+
+        def on_epoch_begin(self, trainer, epoch):
+            events.append(f"epoch {epoch}")
+
+        def on_batch_end(self, trainer, epoch, batch, logs):
+            events.append(f"batch {epoch}.{batch} {sorted(logs)}")
+
+        def on_epoch_end(self, trainer, epoch, logs):
+            events.append(f"end {epoch} {sorted(logs)}")
+
+        def on_train_end(self, trainer):
+            events.append("done")
+
+    trainer = classifier()
+    trainer.fit(X, LABELS, epochs=2, batch_size=8, validation_data=(X, LABELS), callbacks=[Note()])
+    batch, epoch = ["accuracy", "loss"], ["accuracy", "loss", "seconds", "val_accuracy", "val_loss"]
+    assert events == [
+        "begin",
+        *(
+            event
+            for n in (1, 2)
+            for event in (
+                f"epoch {n}",
+                f"batch {n}.1 {batch}",
+                f"batch {n}.2 {batch}",
+                f"end {n} {epoch}",
+            )
+        ),
+        "done",
+    ]
+
+
+def test_the_base_callback_does_nothing():
+    trainer, good = classifier(), classifier()
+    trainer.fit(X, LABELS, callbacks=[Callback()])
+    good.fit(X, LABELS)
+    assert same(values(trainer), values(good))
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_quiet_where_there_is_no_terminal(capsys):
+    classifier().fit(X, LABELS)
+    classifier().fit(X, LABELS, progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("progress", [None, True, False])
+def test_progress_on_a_terminal(progress, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    classifier().fit(X, LABELS, epochs=2, batch_size=4, progress=progress)
+    shown = sys.stderr.getvalue()
+    if progress is False:
+        assert shown == ""
+    else:
+        for text in ("epoch 1/2", "epoch 2/2", "3/3", "loss=", "accuracy="):
+            assert text in shown
+        assert shown.endswith("\n")
+
+
+def test_progress_without_tqdm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    classifier().fit(X, LABELS)
+    assert sys.stderr.getvalue() == ""
+    with pytest.raises(ImportError, match=r'pip install "rot180\[train\]"'):
+        classifier().fit(X, LABELS, progress=True)
+
+
+def test_history_is_a_mapping_of_lists():
+    history = classifier().fit(X, LABELS, epochs=3, validation_data=(X, LABELS))
+    assert list(history) == ["loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
+    assert len(history) == 5
+    assert history.epochs == 3
+    assert all(len(column) == 3 for column in history.values())
+    assert all(type(number) is float for column in history.values() for number in column)
+    assert all(seconds > 0 for seconds in history["seconds"])
+    assert repr(history).startswith("History(3 epochs, last: loss=")
+
+
+def test_history_as_csv(tmp_path):
+    history = rot180.History()
+    history.append({"loss": 0.1 + 0.2, "seconds": 1})
+    history.append({"loss": 1e-30, "seconds": 2.5})
+    history.to_csv(tmp_path / "history.csv")
+    with (tmp_path / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [float(row["loss"]) for row in rows] == history["loss"]
+    assert [float(row["seconds"]) for row in rows] == [1.0, 2.5]
+    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
+
+
+def test_history_refuses_other_names():
+    history = rot180.History()
+    history.append({"loss": 1.0})
+    with pytest.raises(ValueError, match=r"the epoch has \['accuracy'\], expected \['loss'\]"):
+        history.append({"accuracy": 1.0})
+    assert history.epochs == 1
+
+
+def test_history_of_no_epochs():
+    assert repr(rot180.History()) == "History(0 epochs)"
+    assert dict(rot180.History()) == {}
+
+
+def test_history_plot(tmp_path):
+    history = classifier().fit(X, LABELS, epochs=2)
+    history.plot(tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
