@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from geometries import Case
 
+from geometries import Case
 from rot180 import reference
 
 PASSES = ("conv2d", "conv2d_grad_input", "conv2d_grad_weight", "conv2d_grad_bias")
@@ -28,7 +28,7 @@ def assert_same(actual: np.ndarray, expected: np.ndarray, what: str) -> None:
 def assert_close(
     actual: np.ndarray, expected: np.ndarray, terms: float, largest: float, what: str
 ) -> None:
-    """Within epsilon * terms * largest of a float64 result that sums `terms` terms up to `largest`."""
+    """Within epsilon * terms * largest of a float64 sum of `terms` terms up to `largest`."""
     assert actual.shape == expected.shape, f"{what}: {actual.shape}, not {expected.shape}"
     tolerance = np.finfo(actual.dtype).eps * max(terms, 1) * largest
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance, err_msg=what)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import geometries
 import numpy as np
 import pytest
-from comparison import assert_close, assert_close_passes, assert_exact_passes, assert_same
-from golden import G1, G2, G2_SUM_OF_DX
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import geometries
 import rot180
+from comparison import assert_close, assert_close_passes, assert_exact_passes, assert_same
+from golden import G1, G2, G2_SUM_OF_DX
 from rot180 import functional, reference
 
 DTYPES = [np.float32, np.float64]
@@ -145,7 +145,7 @@ def test_out_receives_the_result():
 
 
 def test_padding_does_not_touch_infinite_weights():
-    """An infinite weight times a zero of the padding would be NaN where the sum has no such term."""
+    """An infinite weight times a zero of the padding would be NaN: the sum has no such term."""
     case = geometries.Case((1, 5, 6, 3), (3, 3, 3, 4), padding=1)
     x, weight, dy = case.integers()
     x, dy = np.abs(x) + 1, np.abs(dy) + 1
@@ -164,7 +164,9 @@ def test_padding_does_not_touch_infinite_weights():
 
 
 def test_huge_dilation_needs_no_huge_copy():
-    case = geometries.Case((1, 4, 5, 2), (2, 2, 2, 3), padding=60_000, dilation=120_000, stride=9_001)
+    case = geometries.Case(
+        (1, 4, 5, 2), (2, 2, 2, 3), padding=60_000, dilation=120_000, stride=9_001
+    )
     assert_exact_passes(functional, case, np.float32)
 
 

@@ -9,12 +9,12 @@ import textwrap
 import threading
 import time
 
-import geometries
 import numpy as np
 import pytest
-from comparison import assert_exact_passes, assert_same
 
+import geometries
 import rot180
+from comparison import assert_exact_passes, assert_same
 from rot180 import functional, reference
 
 DTYPES = [np.float32, np.float64]
@@ -68,7 +68,9 @@ def test_f4_output_sizes_are_floored():
 @pytest.mark.parametrize("channels", range(1, 34))
 def test_f5_every_channel_count(channels):
     for filters in range(1, 34):
-        case = geometries.Case((1, 4, 3, channels), (2, 2, channels, filters), padding=((1, 0), (0, 1)))
+        case = geometries.Case(
+            (1, 4, 3, channels), (2, 2, channels, filters), padding=((1, 0), (0, 1))
+        )
         assert_exact_passes(functional, case, np.float32)
     assert_exact_passes(functional, case, np.float64)
 
@@ -166,7 +168,7 @@ def test_f7_an_output_that_cannot_be_written_is_refused():
     out.flags.writeable = False
     with pytest.raises(ValueError, match="out is read-only"):
         functional.conv2d(x, weight, out=out)
-    with pytest.raises(ValueError, match="out is written in place and must be C-contiguous"):
+    with pytest.raises(ValueError, match="out is changed in place and must be C-contiguous"):
         functional.conv2d(x, weight, out=np.zeros((1, 2, 4, 1))[:, :, ::2])
 
 
@@ -267,8 +269,16 @@ DY = np.zeros((2, 4, 3, 2))
             r"weight looks like OIHW, pass numpy.transpose\(weight, \(2, 3, 1, 0\)\)",
         ),
         (lambda: functional.conv2d(X[0, 0], WEIGHT), ValueError, r"x has shape \(5, 4\)"),
-        (lambda: functional.conv2d(X, WEIGHT[0]), ValueError, "weight has shape .* four axes"),
-        (lambda: functional.conv2d(X.astype("f"), WEIGHT), TypeError, "x is float32 but weight is"),
+        (
+            lambda: functional.conv2d(X, WEIGHT[0]),
+            ValueError,
+            r"weight.shape is \(3, 4, 2\): expected four sizes",
+        ),
+        (
+            lambda: functional.conv2d(X.astype("f"), WEIGHT),
+            TypeError,
+            "weight has dtype float64 but x has dtype float32",
+        ),
         (lambda: functional.conv2d(X.astype(int), WEIGHT), TypeError, "x has dtype int64"),
         (lambda: functional.conv2d(X.astype(np.float16), WEIGHT), TypeError, "x has dtype float16"),
         (lambda: functional.conv2d(X.astype(complex), WEIGHT), TypeError, "x has dtype complex128"),
@@ -276,12 +286,24 @@ DY = np.zeros((2, 4, 3, 2))
         (lambda: functional.conv2d("image", WEIGHT), TypeError, "x has dtype <U5"),
         (lambda: functional.conv2d(None, WEIGHT), TypeError, "x has dtype object"),
         (lambda: functional.conv2d(X, WEIGHT, np.zeros(3)), ValueError, "bias has shape"),
-        (lambda: functional.conv2d(X, WEIGHT, np.zeros(2, "f")), TypeError, "bias is float32"),
-        (lambda: functional.conv2d(X, WEIGHT, activation="gelu"), ValueError, "activation is 'gelu'"),
+        (
+            lambda: functional.conv2d(X, WEIGHT, np.zeros(2, "f")),
+            TypeError,
+            "bias has dtype float32",
+        ),
+        (
+            lambda: functional.conv2d(X, WEIGHT, activation="gelu"),
+            ValueError,
+            "activation is 'gelu'",
+        ),
         (lambda: functional.conv2d(X, WEIGHT, algorithm="fft"), ValueError, "algorithm is 'fft'"),
         (lambda: functional.conv2d(X, WEIGHT, out=np.zeros((2, 4, 3, 1))), ValueError, "out has"),
         (lambda: functional.conv2d(X, WEIGHT, out=DY.astype("f")), TypeError, "out has dtype"),
-        (lambda: functional.conv2d(X, WEIGHT, out=[1.0]), TypeError, "out must be a numpy.ndarray"),
+        (
+            lambda: functional.conv2d(X, WEIGHT, out=[1.0]),
+            TypeError,
+            "out is changed in place: expected",
+        ),
         (
             lambda: functional.conv2d_grad_input(DY[:, :3], WEIGHT, X.shape),
             ValueError,
@@ -290,7 +312,7 @@ DY = np.zeros((2, 4, 3, 2))
         (
             lambda: functional.conv2d_grad_input(DY, WEIGHT, X.shape[1:]),
             ValueError,
-            "input_shape is",
+            r"input_shape=\(6, 5, 4\) has 3 sizes and dy has shape",
         ),
         (
             lambda: functional.conv2d_grad_input(DY, WEIGHT, (2, 6, 5, "4")),
@@ -299,7 +321,11 @@ DY = np.zeros((2, 4, 3, 2))
         ),
         (lambda: functional.conv2d_grad_weight(X, DY, (3, 4)), ValueError, "dy has shape"),
         (lambda: functional.conv2d_grad_weight(X, DY[0], 3), ValueError, "expected both a batch"),
-        (lambda: functional.conv2d_grad_weight(X, DY.astype("f"), 3), TypeError, "dy is float32"),
+        (
+            lambda: functional.conv2d_grad_weight(X, DY.astype("f"), 3),
+            TypeError,
+            "dy has dtype float32",
+        ),
         (lambda: functional.conv2d_grad_weight(X, DY, "3"), TypeError, "kernel_size must be"),
         (lambda: functional.conv2d_grad_bias(DY[..., :0]), ValueError, "at least one channel"),
     ],

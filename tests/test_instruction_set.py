@@ -36,7 +36,7 @@ def test_each_can_be_forced(name, instruction_set):
 
 
 def test_unknown_names_raise():
-    with pytest.raises(ValueError, match="'sse9' is unknown or not supported.*baseline"):
+    with pytest.raises(ValueError, match=r"'sse9' is unknown or not supported.*baseline"):
         rot180.set_instruction_set("sse9")
     result = forced("sse9")
     assert result.returncode != 0

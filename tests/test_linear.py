@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from comparison import assert_close, assert_same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from comparison import assert_close, assert_same
 from rot180 import functional, reference
 
 SIZES = st.integers(0, 70), st.integers(1, 70), st.integers(1, 70)
@@ -38,7 +38,10 @@ def test_activation():
     [
         (lambda: functional.linear(np.ones(3), np.ones((3, 2))), r"x has shape \(3,\)"),
         (lambda: functional.linear(np.ones((1, 3)), np.ones((2, 3))), "weight.T would fit"),
-        (lambda: functional.linear(np.ones((1, 3)), np.ones((3, 2), "f")), "weight is float32"),
+        (
+            lambda: functional.linear(np.ones((1, 3)), np.ones((3, 2), "f")),
+            "weight has dtype float32",
+        ),
         (lambda: functional.linear(np.ones((1, 3)), np.ones((3, 2)), np.ones(3)), "bias has shape"),
         (lambda: functional.linear_grad_input(np.ones((1, 3)), np.ones((3, 2))), "dy has shape"),
         (lambda: functional.linear_grad_weight(np.ones((1, 3)), np.ones((2, 2))), "dy has shape"),

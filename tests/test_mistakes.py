@@ -6,9 +6,10 @@ Every wrong pass here is reference's with one mistake. Those of the input gradie
 
 from __future__ import annotations
 
-import geometries
 import numpy as np
 import pytest
+
+import geometries
 from comparison import (
     ADAM_LR,
     assert_adam_agrees,
@@ -16,7 +17,6 @@ from comparison import (
     assert_exact_passes,
     with_mistake,
 )
-
 from rot180 import reference
 from rot180.geometry import conv2d_geometry
 
@@ -51,11 +51,12 @@ def grad_input_by_definition(
         kernel = np.concatenate(
             [part.swapaxes(2, 3) for part in np.split(kernel, groups, axis=3)], axis=3
         )
-        full = reference.conv2d(
-            spread, kernel, padding="full", dilation=dilations, groups=groups
-        )
+        full = reference.conv2d(spread, kernel, padding="full", dilation=dilations, groups=groups)
         if remainder:
-            size = [input_shape[1] + sum(geometry.padding[0]), input_shape[2] + sum(geometry.padding[1])]
+            size = [
+                input_shape[1] + sum(geometry.padding[0]),
+                input_shape[2] + sum(geometry.padding[1]),
+            ]
             padded = np.zeros((batch, *size, input_shape[3]), dy.dtype)
             seen = full[:, : size[0], : size[1]]
             padded[:, : seen.shape[1], : seen.shape[2]] = seen
@@ -117,7 +118,11 @@ def one_bias_for_all_filters(dy):
 # Mistake, where it can be seen, and the wrong pass. A case that cannot show a mistake (stride 1
 # for a forgotten stride) is no test of it, so each names one that can.
 CONVOLUTION_MISTAKES = [
-    ("M1 kernel not turned", "plain", {"conv2d_grad_input": grad_input_by_definition(turned=False)}),
+    (
+        "M1 kernel not turned",
+        "plain",
+        {"conv2d_grad_input": grad_input_by_definition(turned=False)},
+    ),
     (
         "M4 no sum over filters",
         "plain",
@@ -223,7 +228,9 @@ def eps_inside_the_root(p, m, v, t):
 
 ADAM_MISTAKES = {
     "M24 moments new at every step": adam(fresh=True),
-    "M25 moments shaped like the output": adam(pool=lambda g: g.mean(axis=tuple(range(g.ndim - 1)))),
+    "M25 moments shaped like the output": adam(
+        pool=lambda g: g.mean(axis=tuple(range(g.ndim - 1)))
+    ),
     "M26 Adam applied to delta": normalised_gradient,
     "M27 no bias correction": adam(
         lambda p, m, v, t: adam_update(p, m, v, t, correct=lambda moment, beta, t: moment)

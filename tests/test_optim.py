@@ -328,10 +328,9 @@ NAN = float("nan")
     [
         ({"lr": -1e-3}, "lr must be at least 0"),
         ({"lr": NAN}, "lr must be at least 0"),
-        ({"lr": float("inf")}, "lr must be at least 0 and finite"),
-        ({"betas": (1.0, 0.999)}, r"betas\[0\] must be at least 0 and less than 1, got 1.0"),
+        ({"lr": float("inf")}, "lr must be at least 0.0 and finite"),
+        ({"betas": (1.0, 0.999)}, r"betas\[0\] must be at least 0.0 and less than 1.0, got 1.0"),
         ({"betas": (0.9, -0.1)}, r"betas\[1\]"),
-        ({"betas": (0.9,)}, "betas must be two numbers"),
         ({"eps": 0}, "eps must be greater than 0"),
         ({"eps": NAN}, "eps must be greater than 0"),
         ({"weight_decay": -0.1}, "weight_decay must be at least 0"),
@@ -344,11 +343,18 @@ def test_wrong_options_of_adam(options, message):
         optim.Adam(parameters(), **options)
 
 
+def test_options_of_the_wrong_type():
+    with pytest.raises(TypeError, match="betas must be two numbers"):
+        optim.Adam(parameters(), betas=(0.9,))
+    with pytest.raises(TypeError, match="lr must be a number"):
+        optim.SGD(parameters(), lr="0.1s")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"lr": -1}, "lr must be at least 0"),
-        ({"lr": 1, "momentum": 1.0}, "momentum must be at least 0 and less than 1"),
+        ({"lr": 1, "momentum": 1.0}, "momentum must be at least 0.0 and less than 1.0"),
         ({"lr": 1, "momentum": -0.1}, "momentum"),
         ({"lr": 1, "nesterov": True}, "nesterov=True needs momentum greater than 0"),
         ({"lr": 1, "weight_decay": NAN}, "weight_decay"),

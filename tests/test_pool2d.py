@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from comparison import assert_close, assert_same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rot180
+from comparison import assert_close, assert_same
 from rot180 import functional, reference
 
 DTYPES = [np.float32, np.float64]
@@ -21,9 +21,7 @@ def pools(draw):
 
     kernel = number(1, 4), number(1, 4)
     padding = tuple((number(0, k - 1), number(0, k - 1)) for k in kernel)
-    size = tuple(
-        max(1, k - sum(p)) + number(0, 7) for k, p in zip(kernel, padding, strict=True)
-    )
+    size = tuple(max(1, k - sum(p)) + number(0, 7) for k, p in zip(kernel, padding, strict=True))
     stride = draw(st.one_of(st.none(), st.tuples(st.integers(1, 5), st.integers(1, 5))))
     shape = (number(0, 3), *size, number(1, 21))
     return shape, kernel, {"stride": stride, "padding": padding}
@@ -63,9 +61,7 @@ def test_avg_pool_is_within_rounding(dtype, pool, count_include_pad):
     assert_same(y, reference.avg_pool2d(x, kernel, **options), "y")  # one rounding: the division
     dy = integers(y.shape, dtype, 1)
     dx = functional.avg_pool2d_grad_input(dy, shape, kernel, **options)
-    expected = reference.avg_pool2d_grad_input(
-        dy.astype(np.float64), shape, kernel, **options
-    )
+    expected = reference.avg_pool2d_grad_input(dy.astype(np.float64), shape, kernel, **options)
     assert_close(dx, expected, kernel[0] * kernel[1], 3.0, "dx")
 
 
@@ -112,7 +108,9 @@ def test_a_window_of_minus_infinity_has_a_valid_index():
     y, indices = functional.max_pool2d(x, 3, stride=1, padding=1, return_indices=True)
     assert (y == -np.inf).all()
     assert ((indices >= 0) & (indices < 16)).all()
-    assert_same(indices, reference.max_pool2d(x, 3, stride=1, padding=1, return_indices=True)[1], "i")
+    assert_same(
+        indices, reference.max_pool2d(x, 3, stride=1, padding=1, return_indices=True)[1], "i"
+    )
 
 
 def test_foreign_indices_do_no_harm():

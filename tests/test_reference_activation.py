@@ -97,7 +97,7 @@ def test_slope_is_not_negative(slope):
 def test_errors_name_the_argument(function, gradient):
     with pytest.raises(TypeError, match=r"x has dtype int.*astype\(numpy.float32\)"):
         function(np.array([1, 2]))
-    with pytest.raises(TypeError, match="dy has dtype float32 and y has dtype float64"):
+    with pytest.raises(TypeError, match="y has dtype float64 but dy has dtype float32"):
         gradient(np.ones(2, np.float32), np.ones(2))
     with pytest.raises(ValueError, match=r"dy has shape \(3,\), expected \(2,\)"):
         gradient(np.ones(3), np.ones(2))

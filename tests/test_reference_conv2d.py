@@ -271,7 +271,7 @@ DY = np.ones((2, 3, 4, 4), np.float32)
         (lambda: conv2d([[1.0], [1.0, 2.0]], W), TypeError, "x must be an array of numbers"),
         (lambda: conv2d("pixels", W), TypeError, "x has dtype <U6"),
         (lambda: conv2d(None, W), TypeError, "x has dtype object"),
-        (lambda: conv2d(X, W.astype(float)), TypeError, "x has dtype float32 and weight has"),
+        (lambda: conv2d(X, W.astype(float)), TypeError, "weight has dtype float64 but x has"),
         (lambda: conv2d(X, W, np.ones(4)), TypeError, "bias has dtype float64"),
         (lambda: conv2d(X, W, np.ones(3, np.float32)), ValueError, r"bias.*expected \(4,\)"),
         (lambda: conv2d(X, W, W), ValueError, r"bias.*expected \(4,\)"),

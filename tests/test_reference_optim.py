@@ -138,13 +138,13 @@ def test_several_tensors_in_one_call(dtype):
 
 def test_steps_write_through_views_and_leave_the_gradient():
     whole = np.ones((4, 6))
-    grad = np.full((4, 3), 2.0)[::-1].astype(">f8")
-    m, v = np.zeros((4, 3)), np.zeros((4, 3))
-    adam_step(whole[:, ::2], grad, m, v, step=1, lr=0.5, weight_decay=0.1)
-    np.testing.assert_allclose(whole[:, ::2], 0.5)
-    assert (whole[:, 1::2] == 1).all()
+    grad = np.full((6, 2), 2.0)[::-1].astype(">f8").T
+    m, v = np.zeros((2, 6)), np.zeros((2, 6))
+    adam_step(whole[:2], grad, m, v, step=1, lr=0.5, weight_decay=0.1)
+    np.testing.assert_allclose(whole[:2], 0.5)
+    assert (whole[2:] == 1).all()
     assert (grad == 2).all()
-    sgd_step(whole[:, 1::2], grad, lr=0.25, weight_decay=0.1)
+    sgd_step(whole[2:], grad, lr=0.25, weight_decay=0.1)
     assert (grad == 2).all()
 
 
@@ -183,9 +183,13 @@ def sgd(param=P, grad=P, velocity=None, lr=0.1, **options):
         (lambda: adam(grad=np.ones(4)), ValueError, r"grad has shape \(4,\), expected \(3,\)"),
         (lambda: adam(m=np.zeros((3, 3))), ValueError, "m has shape"),
         (lambda: adam(v=np.zeros(3, np.float32)), TypeError, "v has dtype float32"),
-        (lambda: adam(param=np.ones(3, int)), TypeError, "param has dtype int"),
+        (
+            lambda: adam(param=np.ones(3, int)),
+            TypeError,
+            "param is changed in place and has dtype int",
+        ),
         (lambda: adam(param=[P, P]), ValueError, "grad has 1 arrays, expected 2"),
-        (lambda: adam(param=[1.0]), TypeError, "param is changed in place.*float"),
+        (lambda: adam(param=[1.0]), TypeError, r"param\[0\] is changed in place.*float"),
         (lambda: adam(param=3.0), TypeError, "param must be an array or a sequence"),
         (lambda: adam(m=None), TypeError, "m must be an array or a sequence"),
         (lambda: adam(param=P.astype(">f8")), TypeError, "param is changed in place.*>f8"),

@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 
-import geometries
 import numpy as np
 import pytest
 
+import geometries
 import rot180
 from rot180 import functional
 

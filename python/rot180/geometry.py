@@ -27,7 +27,7 @@ LARGEST_ELEMENTS = 2**62 // 8
 
 @dataclass(frozen=True, slots=True)
 class Conv2dGeometry:
-    """Sizes of one convolution: x is (N, H, W, C), w is (KH, KW, C / groups, K), y is (N, OH, OW, K)."""
+    """Sizes of one convolution: x (N, H, W, C), w (KH, KW, C / groups, K), y (N, OH, OW, K)."""
 
     input_shape: tuple[int, int, int, int]
     weight_shape: tuple[int, int, int, int]
@@ -209,9 +209,7 @@ def _pool2d_geometry(
     )
     output_shape = (batch, out_height, out_width, channels)
     check_elements("the output", output_shape)
-    return Pool2dGeometry(
-        (batch, height, width, channels), output_shape, window, strides, sides
-    )
+    return Pool2dGeometry((batch, height, width, channels), output_shape, window, strides, sides)
 
 
 def effective_kernel(kernel_size: Pair, dilation: Pair) -> Pair:
@@ -335,7 +333,5 @@ def _channel_mismatch(
     if input_shape[1] == expected:
         return message + ": x looks like NCHW, pass numpy.moveaxis(x, 1, -1)"
     if weight_shape[1] * groups == input_shape[3]:
-        return message + (
-            ": weight looks like OIHW, pass numpy.transpose(weight, (2, 3, 1, 0))"
-        )
+        return message + (": weight looks like OIHW, pass numpy.transpose(weight, (2, 3, 1, 0))")
     return message

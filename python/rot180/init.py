@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rot180.functional.arrays import FLOAT32, FLOAT64, FloatArray
+from rot180.arguments import FLOAT32, FLOAT64, FloatArray
 
 
 class Initializer(Protocol):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from rot180 import functional
-from rot180.functional.arrays import FloatArray
+from rot180.arguments import FloatArray
 
 
 class Loss(ABC):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rot180 import _core
-from rot180.functional.arrays import FloatArray, expect_shape, float_array, same_dtype
+from rot180.arguments import FloatArray, expect_shape, float_array, float_arrays, real_number
 
 
 def relu(x: ArrayLike) -> FloatArray:
@@ -49,7 +49,7 @@ def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> FloatArray:
     Raises
     ------
     ValueError
-        If negative_slope is negative or NaN.
+        If negative_slope is negative or not finite.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> FloatArray:
     >>> leaky_relu(np.array([-1.0, 2.0]), 0.25).tolist()
     [-0.25, 2.0]
     """
-    return _activate(_core.Activation.leaky_relu, x, _slope(negative_slope))
+    return _activate(_core.Activation.leaky_relu, x, real_number("negative_slope", negative_slope))
 
 
 def sigmoid(x: ArrayLike) -> FloatArray:
@@ -125,9 +125,7 @@ def relu_grad_input(dy: ArrayLike, y: ArrayLike) -> FloatArray:
     return _activate_grad_input(_core.Activation.relu, dy, y)
 
 
-def leaky_relu_grad_input(
-    dy: ArrayLike, y: ArrayLike, negative_slope: float = 0.01
-) -> FloatArray:
+def leaky_relu_grad_input(dy: ArrayLike, y: ArrayLike, negative_slope: float = 0.01) -> FloatArray:
     """Return dy where the output y is positive, negative_slope * dy elsewhere.
 
     Parameters
@@ -144,7 +142,7 @@ def leaky_relu_grad_input(
     Raises
     ------
     ValueError
-        If negative_slope is negative or NaN.
+        If negative_slope is negative or not finite.
 
     Examples
     --------
@@ -153,7 +151,9 @@ def leaky_relu_grad_input(
     >>> leaky_relu_grad_input(np.array([4.0, 4.0]), np.array([-1.0, 2.0]), 0.25).tolist()
     [1.0, 4.0]
     """
-    return _activate_grad_input(_core.Activation.leaky_relu, dy, y, _slope(negative_slope))
+    return _activate_grad_input(
+        _core.Activation.leaky_relu, dy, y, real_number("negative_slope", negative_slope)
+    )
 
 
 def sigmoid_grad_input(dy: ArrayLike, y: ArrayLike) -> FloatArray:
@@ -208,16 +208,8 @@ def _activate(kind: _core.Activation, x: ArrayLike, slope: float = 0.0) -> Float
 def _activate_grad_input(
     kind: _core.Activation, dy: ArrayLike, y: ArrayLike, slope: float = 0.0
 ) -> FloatArray:
-    dy = float_array("dy", dy)
-    y = float_array("y", y)
-    same_dtype("dy", dy, "y", y)
-    expect_shape("y", y, dy.shape, "as dy")
+    dy, y = float_arrays(dy=dy, y=y)
+    expect_shape("y", y, dy.shape, "the shape of dy")
     dx = np.empty_like(dy)
     _core.activate_grad_input(kind, dy, y, slope, dx)
     return dx
-
-
-def _slope(negative_slope: float) -> float:
-    if not 0 <= negative_slope < float("inf"):
-        raise ValueError(f"negative_slope is {negative_slope}, expected a number of at least 0")
-    return float(negative_slope)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
 from rot180 import _core
-from rot180.functional.arrays import (
+from rot180.arguments import (
     FloatArray,
     as_batch,
+    batch_shape,
+    expect_dtype,
     expect_shape,
     float_array,
-    result_array,
-    same_dtype,
-    weight_array,
 )
+from rot180.functional.results import result_array
 from rot180.geometry import (
     IntOrPair,
     Padding,
     conv2d_geometry,
     frozen,
-    frozen_shape,
     int_pair,
     positive_int,
 )
@@ -96,14 +96,14 @@ def conv2d(
            [67., 77.]])
     """
     x = float_array("x", x)
-    weight = weight_array(weight)
-    same_dtype("x", x, "weight", weight)
+    weight = float_array("weight", weight)
+    expect_dtype("weight", weight, "x", x)
     images = as_batch("x", x)
     plan = _plan(images.shape, weight.shape, stride, padding, dilation, groups)
     if bias is not None:
         bias = float_array("bias", bias)
-        same_dtype("x", x, "bias", bias)
-        expect_shape("bias", bias, plan.output_shape[3:], "(K,)")
+        expect_dtype("bias", bias, "x", x)
+        expect_shape("bias", bias, plan.output_shape[3:], "one number for each filter")
     _check_algorithm(algorithm)
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation is {activation!r}, expected one of {list(ACTIVATIONS)}")
@@ -116,7 +116,7 @@ def conv2d(
 def conv2d_grad_input(
     dy: ArrayLike,
     weight: ArrayLike,
-    input_shape: tuple[int, ...],
+    input_shape: Sequence[int],
     *,
     stride: IntOrPair = 1,
     padding: Padding = 0,
@@ -162,15 +162,14 @@ def conv2d_grad_input(
            [ 6. ,  9.5,  2. ]])
     """
     dy = float_array("dy", dy)
-    weight = weight_array(weight)
-    same_dtype("dy", dy, "weight", weight)
+    weight = float_array("weight", weight)
+    expect_dtype("weight", weight, "dy", dy)
     delta = as_batch("dy", dy)
-    input_shape = _input_shape(input_shape, dy)
-    batch_shape = input_shape if dy.ndim == 4 else (1, *input_shape)
-    plan = _plan(batch_shape, weight.shape, stride, padding, dilation, groups)
-    expect_shape("dy", delta, plan.output_shape, "(N, OH, OW, K) as conv2d gives for input_shape")
+    x_shape = batch_shape(input_shape, dy)
+    plan = _plan(x_shape, weight.shape, stride, padding, dilation, groups)
+    expect_shape("dy", delta, plan.output_shape, "the shape of conv2d's output for input_shape")
     _check_algorithm(algorithm)
-    dx = result_array(out, input_shape, dy.dtype, (dy, weight))
+    dx = result_array(out, x_shape if dy.ndim == 4 else x_shape[1:], dy.dtype, (dy, weight))
     _core.conv2d_grad_input(plan.shape, delta, weight, dx)
     return dx
 
@@ -223,7 +222,7 @@ def conv2d_grad_weight(
     """
     x = float_array("x", x)
     dy = float_array("dy", dy)
-    same_dtype("x", x, "dy", dy)
+    expect_dtype("dy", dy, "x", x)
     if x.ndim != dy.ndim:
         raise ValueError(
             f"x has shape {x.shape} and dy {dy.shape}: expected both a batch (4 axes) "
@@ -233,7 +232,7 @@ def conv2d_grad_weight(
     group_channels = images.shape[3] // positive_int("groups", groups)
     weight_shape = (*int_pair("kernel_size", kernel_size), group_channels, delta.shape[3])
     plan = _plan(images.shape, weight_shape, stride, padding, dilation, groups)
-    expect_shape("dy", delta, plan.output_shape, "(N, OH, OW, K) as conv2d gives for x")
+    expect_shape("dy", delta, plan.output_shape, "the shape of conv2d's output for x")
     _check_algorithm(algorithm)
     dw = result_array(out, weight_shape, x.dtype, (x, dy))
     _core.conv2d_grad_weight(plan.shape, images, delta, dw)
@@ -305,17 +304,6 @@ def _cached_plan(*arguments: Any) -> _Plan:
         geometry.groups,
     )
     return _Plan(shape, geometry.output_shape)
-
-
-def _input_shape(input_shape: tuple[int, ...], dy: FloatArray) -> tuple[int, ...]:
-    """`input_shape` as a tuple with as many axes as dy."""
-    shape = frozen_shape("input_shape", input_shape)
-    if len(shape) != dy.ndim:
-        raise ValueError(
-            f"input_shape is {shape} but dy has shape {dy.shape}: expected both (N, H, W, C) "
-            "or both (H, W, C)"
-        )
-    return shape
 
 
 def _check_algorithm(algorithm: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from rot180.functional.arrays import FloatArray, expect_shape, float_array, same_dtype
+from rot180.arguments import FloatArray, expect_dtype, expect_shape, float_array
 from rot180.functional.conv2d import (
     conv2d,
     conv2d_grad_bias,
@@ -80,8 +80,8 @@ def linear_grad_input(dy: ArrayLike, weight: ArrayLike) -> FloatArray:
     array([[3., 7.]])
     """
     dy, weight = _matrix("dy", dy, "(N, K)"), _matrix("weight", weight, "(C, K)")
-    same_dtype("dy", dy, "weight", weight)
-    expect_shape("dy", dy, (dy.shape[0], weight.shape[1]), "(N, K) with weight's K")
+    expect_dtype("weight", weight, "dy", dy)
+    expect_shape("dy", dy, (dy.shape[0], weight.shape[1]), "(N, K) with the K of weight")
     batch, in_features = dy.shape[0], weight.shape[0]
     dx = conv2d_grad_input(_as_image(dy), weight[None, None], (batch, 1, 1, in_features))
     return dx.reshape(batch, in_features)
@@ -113,8 +113,8 @@ def linear_grad_weight(x: ArrayLike, dy: ArrayLike) -> FloatArray:
            [20., 40.]])
     """
     x, dy = _matrix("x", x, "(N, C)"), _matrix("dy", dy, "(N, K)")
-    same_dtype("x", x, "dy", dy)
-    expect_shape("dy", dy, (x.shape[0], dy.shape[1]), "(N, K) with x's N")
+    expect_dtype("dy", dy, "x", x)
+    expect_shape("dy", dy, (x.shape[0], dy.shape[1]), "(N, K) with the N of x")
     dw = conv2d_grad_weight(_as_image(x), _as_image(dy), 1)
     return dw.reshape(x.shape[1], dy.shape[1])
 
@@ -142,8 +142,8 @@ def linear_grad_bias(dy: ArrayLike) -> FloatArray:
 
 def _matrix(name: str, value: ArrayLike, meaning: str) -> FloatArray:
     array = float_array(name, value)
-    if array.ndim != 2:
-        raise ValueError(f"{name} has shape {array.shape}, expected two axes {meaning}")
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(f"{name} has shape {array.shape}, expected {meaning} with features")
     return array
 
 

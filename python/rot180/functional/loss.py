@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rot180 import _core
-from rot180.functional.arrays import FloatArray, expect_shape, float_array, same_dtype
+from rot180.arguments import (
+    FloatArray,
+    class_labels,
+    expect_shape,
+    float_arrays,
+    rows_of_classes,
+)
 
 
 def softmax(logits: ArrayLike) -> FloatArray:
@@ -30,7 +34,7 @@ def softmax(logits: ArrayLike) -> FloatArray:
     >>> softmax(np.array([[1000.0, 1000.0]])).tolist()
     [[0.5, 0.5]]
     """
-    logits = _rows("logits", logits)
+    logits = rows_of_classes("logits", logits)
     probabilities = np.empty_like(logits)
     _core.softmax(logits, probabilities)
     return probabilities
@@ -65,10 +69,8 @@ def softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> tuple[float, 
     >>> round(loss, 6), probabilities.tolist()
     (1.386294, [[0.25, 0.25, 0.25, 0.25]])
     """
-    logits = _rows("logits", logits)
-    checked = label_array(labels, *logits.shape)
-    if logits.shape[0] == 0:
-        raise ValueError("logits has no rows: the mean loss of an empty batch is undefined")
+    logits = rows_of_classes("logits", logits)
+    checked = class_labels(labels, *logits.shape)
     probabilities = np.empty_like(logits)
     loss = _core.softmax_cross_entropy(logits, checked, probabilities)
     return loss, probabilities
@@ -99,8 +101,8 @@ def softmax_cross_entropy_grad_input(probabilities: ArrayLike, labels: ArrayLike
     >>> softmax_cross_entropy_grad_input(np.array([[0.25, 0.75]]), np.array([1])).tolist()
     [[0.25, -0.25]]
     """
-    probabilities = _rows("probabilities", probabilities)
-    checked = label_array(labels, *probabilities.shape)
+    probabilities = rows_of_classes("probabilities", probabilities)
+    checked = class_labels(labels, *probabilities.shape)
     dlogits = np.empty_like(probabilities)
     _core.softmax_cross_entropy_grad_input(probabilities, checked, dlogits)
     return dlogits
@@ -162,36 +164,9 @@ def mean_squared_error_grad_input(prediction: ArrayLike, target: ArrayLike) -> F
     return dprediction
 
 
-def label_array(labels: ArrayLike, rows: int, classes: int) -> NDArray[np.int64]:
-    """Class labels as int64, or an error that names the first that is out of range."""
-    array: NDArray[Any] = np.asarray(labels)
-    if array.dtype.kind not in "iu":
-        raise TypeError(
-            f"labels has dtype {array.dtype}, expected integers: pass labels.astype(numpy.int64)"
-        )
-    if array.shape != (rows,):
-        raise ValueError(f"labels has shape {array.shape}, expected ({rows},), one for each row")
-    wrong = np.flatnonzero((array < 0) | (array >= classes))
-    if wrong.size:
-        first = int(wrong[0])
-        raise ValueError(
-            f"labels[{first}] is {int(array[first])}, expected 0 to {classes - 1} "
-            f"for {classes} classes"
-        )
-    return np.ascontiguousarray(array, np.int64)
-
-
-def _rows(name: str, value: ArrayLike) -> FloatArray:
-    array = float_array(name, value)
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise ValueError(f"{name} has shape {array.shape}, expected (N, classes)")
-    return array
-
-
-def _pair_of_arrays(prediction: ArrayLike, target: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    first, second = float_array("prediction", prediction), float_array("target", target)
-    same_dtype("prediction", first, "target", second)
-    expect_shape("target", second, first.shape, "as prediction")
-    if first.size == 0:
-        raise ValueError("prediction is empty: the mean of no elements is undefined")
-    return first, second
+def _pair_of_arrays(prediction: ArrayLike, target: ArrayLike) -> list[FloatArray]:
+    prediction, target = float_arrays(prediction=prediction, target=target)
+    expect_shape("target", target, prediction.shape, "the shape of prediction")
+    if prediction.size == 0:
+        raise ValueError(f"prediction has shape {prediction.shape}: expected at least one element")
+    return [prediction, target]

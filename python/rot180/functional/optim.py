@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Sequence
-from typing import Any, TypeAlias
-
-import numpy as np
+from collections.abc import Iterator
 
 from rot180 import _core
-from rot180.functional.arrays import FloatArray, float_array, writable_in_place
-
-OneOrMany: TypeAlias = FloatArray | Sequence[FloatArray]
+from rot180.arguments import (
+    FLOAT32,
+    FLOAT64,
+    FloatArray,
+    OneOrMany,
+    adam_betas,
+    matching_tensors,
+    real_number,
+)
+from rot180.geometry import positive_int
 
 
 def adam_step(
@@ -37,7 +39,7 @@ def adam_step(
     Parameters
     ----------
     param, grad, m, v : arrays of one shape and dtype, or sequences of as many arrays
-        param, m and v are updated. m and v belong to the parameter: zero at the start, kept for ever.
+        param, m and v are updated. m and v belong to the parameter: zero at first, kept for ever.
     step : int
         The number of this step, from 1; one for the whole model.
     lr, betas, eps : float
@@ -62,29 +64,20 @@ def adam_step(
     >>> p.round(6).tolist()
     [0.9, 1.1]
     """
-    step = operator.index(step)
-    if step < 1:
-        raise ValueError(f"step is {step}, expected 1 or more: the first step is number 1")
-    beta1, beta2 = betas
-    for name, beta in (("betas[0]", beta1), ("betas[1]", beta2)):
-        if not 0 <= beta < 1:
-            raise ValueError(f"{name} is {beta}, expected at least 0 and less than 1")
-    for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
-        _check_not_negative(name, value)
-    params, grads = _tensors(param, grad, m=m, v=v)
-    ms, vs = _as_list(m), _as_list(v)
-    for chosen in _by_dtype(params):
+    number = positive_int("step", step)
+    beta1, beta2 = adam_betas(betas)
+    for params, grads, ms, vs in _by_dtype(matching_tensors(param=param, grad=grad, m=m, v=v)):
         _core.adam_step(
-            [params[i] for i in chosen],
-            [grads[i] for i in chosen],
-            [ms[i] for i in chosen],
-            [vs[i] for i in chosen],
-            step,
-            lr,
+            params,
+            grads,
+            ms,
+            vs,
+            number,
+            real_number("lr", lr),
             beta1,
             beta2,
-            eps,
-            weight_decay,
+            real_number("eps", eps),
+            real_number("weight_decay", weight_decay),
             bool(decoupled),
             bool(eps_hat),
         )
@@ -134,26 +127,23 @@ def sgd_step(
     >>> p.round(6).tolist()
     [0.75]
     """
-    for name, value in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
-        _check_not_negative(name, value)
+    lr, momentum = real_number("lr", lr), real_number("momentum", momentum)
+    weight_decay = real_number("weight_decay", weight_decay)
     if nesterov and momentum == 0:
-        raise ValueError("nesterov=True needs momentum > 0")
+        raise ValueError("nesterov=True needs a momentum greater than 0, got momentum=0")
     if (velocity is None) != (momentum == 0):
         raise ValueError(
-            f"momentum is {momentum} and velocity is {'None' if velocity is None else 'given'}: "
-            "expected a velocity exactly when there is momentum"
+            f"velocity is {'None' if velocity is None else 'given'} with momentum={momentum}: "
+            "expected it with momentum only, zeros like param that are kept from step to step"
         )
-    if velocity is None:
-        params, grads = _tensors(param, grad)
-        velocities = []
-    else:
-        params, grads = _tensors(param, grad, velocity=velocity)
-        velocities = _as_list(velocity)
-    for chosen in _by_dtype(params):
+    tensors = {"param": param, "grad": grad}
+    if velocity is not None:
+        tensors["velocity"] = velocity
+    for params, grads, *velocities in _by_dtype(matching_tensors(**tensors)):
         _core.sgd_step(
-            [params[i] for i in chosen],
-            [grads[i] for i in chosen],
-            [velocities[i] for i in chosen] if velocities else [],
+            params,
+            grads,
+            velocities[0] if velocities else [],
             lr,
             momentum,
             bool(nesterov),
@@ -162,46 +152,9 @@ def sgd_step(
         )
 
 
-def _as_list(arrays: OneOrMany) -> list[FloatArray]:
-    return [arrays] if isinstance(arrays, np.ndarray) else list(arrays)
-
-
-def _tensors(
-    param: OneOrMany, grad: OneOrMany, **states: OneOrMany
-) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Parameters and gradients as lists, checked against one another and against the states."""
-    params, grads = _as_list(param), _as_list(grad)
-    many = not isinstance(param, np.ndarray)
-    for name, arrays in (("grad", grads), *((n, _as_list(s)) for n, s in states.items())):
-        if len(arrays) != len(params):
-            raise ValueError(f"{name} has {len(arrays)} arrays, param has {len(params)}")
-    for i, tensor in enumerate(params):
-        suffix = f"[{i}]" if many else ""
-        writable_in_place(f"param{suffix}", tensor)
-        grads[i] = float_array(f"grad{suffix}", grads[i])
-        _check_like(f"grad{suffix}", grads[i], tensor)
-        for name, arrays in states.items():
-            state = _as_list(arrays)[i]
-            writable_in_place(f"{name}{suffix}", state)
-            _check_like(f"{name}{suffix}", state, tensor)
-    return params, grads
-
-
-def _check_like(name: str, array: FloatArray, param: FloatArray) -> None:
-    if array.shape != param.shape:
-        raise ValueError(f"{name} has shape {array.shape}, expected {param.shape} as its parameter")
-    if array.dtype != param.dtype:
-        raise TypeError(f"{name} is {array.dtype}, expected {param.dtype} as its parameter")
-
-
-def _by_dtype(params: list[FloatArray]) -> list[list[int]]:
-    """Indices of the tensors of each dtype: one kernel call takes one dtype."""
-    groups: dict[Any, list[int]] = {}
-    for i, tensor in enumerate(params):
-        groups.setdefault(tensor.dtype, []).append(i)
-    return list(groups.values())
-
-
-def _check_not_negative(name: str, value: float) -> None:
-    if not (value >= 0 and math.isfinite(value)):
-        raise ValueError(f"{name} is {value}, expected a finite number of at least 0")
+def _by_dtype(rows: list[tuple[FloatArray, ...]]) -> Iterator[list[list[FloatArray]]]:
+    """The tensors of each dtype, as one list for each argument: a kernel call takes one dtype."""
+    for dtype in (FLOAT32, FLOAT64):
+        chosen = [row for row in rows if row[0].dtype == dtype]
+        if chosen:
+            yield [list(column) for column in zip(*chosen, strict=True)]

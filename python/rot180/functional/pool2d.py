@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, overload
 
@@ -9,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rot180 import _core
-from rot180.functional.arrays import FloatArray, as_batch, expect_shape, float_array
-from rot180.geometry import IntOrPair, Padding, frozen, frozen_shape, pool2d_geometry
+from rot180.arguments import FloatArray, as_batch, batch_shape, expect_shape, float_array
+from rot180.geometry import IntOrPair, Padding, frozen, pool2d_geometry
 
 LARGEST_INDEXED_IMAGE = 2**31 - 1
 
@@ -95,7 +96,7 @@ def max_pool2d(
 def max_pool2d_grad_input(
     dy: ArrayLike,
     indices: NDArray[np.int32],
-    input_shape: tuple[int, ...],
+    input_shape: Sequence[int],
     kernel_size: IntOrPair,
     *,
     stride: IntOrPair | None = None,
@@ -135,15 +136,15 @@ def max_pool2d_grad_input(
     """
     dy = float_array("dy", dy)
     delta = as_batch("dy", dy)
-    shape = frozen_shape("input_shape", input_shape)
-    plan = _plan(shape if dy.ndim == 4 else (1, *shape), kernel_size, stride, padding)
-    expect_shape("dy", delta, plan.output_shape, "(N, OH, OW, C) as max_pool2d gives")
+    shape = batch_shape(input_shape, dy)
+    plan = _plan(shape, kernel_size, stride, padding)
+    expect_shape("dy", delta, plan.output_shape, "the shape of max_pool2d's output")
     if not isinstance(indices, np.ndarray) or indices.dtype != np.int32:
         raise TypeError("indices must be the int32 array of max_pool2d(..., return_indices=True)")
     if indices.shape != dy.shape:
         raise ValueError(f"indices has shape {indices.shape}, expected dy's {dy.shape}")
     _check_indexable(plan.input_shape)
-    dx = np.empty(shape, dy.dtype)
+    dx = np.empty(shape if dy.ndim == 4 else shape[1:], dy.dtype)
     chosen = np.require(indices, np.int32, ("C", "A"))
     _core.max_pool2d_grad_input(plan.shape, delta, chosen, dx)
     return dx
@@ -196,7 +197,7 @@ def avg_pool2d(
 
 def avg_pool2d_grad_input(
     dy: ArrayLike,
-    input_shape: tuple[int, ...],
+    input_shape: Sequence[int],
     kernel_size: IntOrPair,
     *,
     stride: IntOrPair | None = None,
@@ -233,10 +234,10 @@ def avg_pool2d_grad_input(
     """
     dy = float_array("dy", dy)
     delta = as_batch("dy", dy)
-    shape = frozen_shape("input_shape", input_shape)
-    plan = _plan(shape if dy.ndim == 4 else (1, *shape), kernel_size, stride, padding)
-    expect_shape("dy", delta, plan.output_shape, "(N, OH, OW, C) as avg_pool2d gives")
-    dx = np.empty(shape, dy.dtype)
+    shape = batch_shape(input_shape, dy)
+    plan = _plan(shape, kernel_size, stride, padding)
+    expect_shape("dy", delta, plan.output_shape, "the shape of avg_pool2d's output")
+    dx = np.empty(shape if dy.ndim == 4 else shape[1:], dy.dtype)
     _core.avg_pool2d_grad_input(plan.shape, bool(count_include_pad), delta, dx)
     return dx
 

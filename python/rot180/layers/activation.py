@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeAlias
 
 from rot180 import functional
-from rot180.functional.arrays import FloatArray
+from rot180.arguments import FloatArray, real_number
 from rot180.layers.layer import Layer, call_text
 
 Function: TypeAlias = Callable[[FloatArray], FloatArray]
@@ -97,9 +97,7 @@ class LeakyReLU(Activation):
     """
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        if not negative_slope >= 0:
-            raise ValueError(f"negative_slope must be at least 0, got {negative_slope}")
-        self.negative_slope = negative_slope
+        self.negative_slope = real_number("negative_slope", negative_slope)
         super().__init__(
             partial(functional.leaky_relu, negative_slope=negative_slope),
             partial(functional.leaky_relu_grad_input, negative_slope=negative_slope),

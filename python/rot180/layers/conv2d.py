@@ -8,19 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from rot180 import functional
-from rot180.functional.arrays import FloatArray
+from rot180.arguments import FloatArray, expect_shape
 from rot180.geometry import (
     IntOrPair,
     Padding,
     conv2d_geometry,
     effective_kernel,
+    frozen,
     int_pair,
     padding_sides,
     positive_int,
 )
 from rot180.init import Initializer, default_initializer, float_dtype, initial_weight
 from rot180.layers.activation import ACTIVATION_GRADS, check_activation
-from rot180.layers.layer import Layer, Parameter, call_text, check_dy, image_shape
+from rot180.layers.layer import Layer, Parameter, call_text, image_shape
 
 
 class Conv2d(Layer):
@@ -98,7 +99,7 @@ class Conv2d(Layer):
         self.out_channels = positive_int("out_channels", out_channels)
         self.kernel_size = int_pair("kernel_size", kernel_size)
         self.stride = int_pair("stride", stride)
-        self.padding = padding
+        self.padding = frozen("padding", padding)
         self.dilation = int_pair("dilation", dilation)
         self.groups = positive_int("groups", groups)
         self.activation = check_activation(activation)
@@ -129,7 +130,7 @@ class Conv2d(Layer):
     def backward(self, dy: FloatArray, *, input_grad: bool = True) -> FloatArray | None:
         """Add dw and db to the parameters' ``grad`` and return dx, of x's shape."""
         x, output_shape, y = self._take_saved()
-        check_dy(dy, output_shape)
+        expect_shape("dy", dy, output_shape, "the shape of y")
         if self.activation:
             dy = ACTIVATION_GRADS[self.activation](dy, y)
         self.weight.accumulate(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rot180.functional.arrays import FloatArray
+from rot180.arguments import FloatArray
 from rot180.init import float_dtype
 
 
@@ -196,12 +196,6 @@ class Parameter:
             raise ValueError(
                 f"{self.name}: {what} must have shape {self._value.shape}, got {array.shape}"
             )
-
-
-def check_dy(dy: FloatArray, output_shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless dy has the shape of y."""
-    if np.shape(dy) != output_shape:
-        raise ValueError(f"dy has shape {np.shape(dy)}, expected {output_shape}, the shape of y")
 
 
 def image_shape(input_shape: tuple[int, ...]) -> tuple[int, int, int]:

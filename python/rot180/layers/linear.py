@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rot180 import functional
-from rot180.functional.arrays import FloatArray
+from rot180.arguments import FloatArray, expect_shape
 from rot180.geometry import positive_int
 from rot180.init import Initializer, default_initializer, float_dtype, initial_weight
 from rot180.layers.activation import ACTIVATION_GRADS, check_activation
-from rot180.layers.layer import Layer, Parameter, call_text, check_dy
+from rot180.layers.layer import Layer, Parameter, call_text
 
 
 class Linear(Layer):
@@ -84,7 +84,7 @@ class Linear(Layer):
     def backward(self, dy: FloatArray, *, input_grad: bool = True) -> FloatArray | None:
         """Add dw and db to the parameters' ``grad`` and return dx (N, C)."""
         x, output_shape, y = self._take_saved()
-        check_dy(dy, output_shape)
+        expect_shape("dy", dy, output_shape, "the shape of y")
         if self.activation:
             dy = ACTIVATION_GRADS[self.activation](dy, y)
         self.weight.accumulate(functional.linear_grad_weight(x, dy))

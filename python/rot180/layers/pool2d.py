@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rot180 import functional
-from rot180.functional.arrays import FloatArray
-from rot180.geometry import IntOrPair, Padding, int_pair, padding_sides, pool2d_geometry
+from rot180.arguments import FloatArray
+from rot180.geometry import IntOrPair, Padding, frozen, int_pair, padding_sides, pool2d_geometry
 from rot180.layers.layer import Layer, call_text, image_shape
 
 
@@ -38,9 +38,9 @@ class MaxPool2d(Layer):
         self, kernel_size: IntOrPair, stride: IntOrPair | None = None, padding: Padding = 0
     ) -> None:
         _check_window(kernel_size, stride, padding)
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.padding = padding
+        self.kernel_size = frozen("kernel_size", kernel_size)
+        self.stride = frozen("stride", stride)
+        self.padding = frozen("padding", padding)
 
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         """Compute y (N, OH, OW, C) from x (N, H, W, C)."""
@@ -103,9 +103,9 @@ class AvgPool2d(Layer):
         count_include_pad: bool = True,
     ) -> None:
         _check_window(kernel_size, stride, padding)
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.padding = padding
+        self.kernel_size = frozen("kernel_size", kernel_size)
+        self.stride = frozen("stride", stride)
+        self.padding = frozen("padding", padding)
         self.count_include_pad = count_include_pad
 
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from rot180.functional.arrays import FloatArray
+from rot180.arguments import FloatArray
 from rot180.layers.layer import Layer, Parameter
 
 

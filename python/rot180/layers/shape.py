@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from rot180.functional.arrays import FloatArray
-from rot180.geometry import Padding, padding_sides
-from rot180.layers.layer import Layer, call_text, check_dy, image_shape
+from rot180.arguments import FloatArray, expect_shape
+from rot180.geometry import Padding, frozen, padding_sides
+from rot180.layers.layer import Layer, call_text, image_shape
 
 
 class Flatten(Layer):
@@ -35,7 +35,7 @@ class Flatten(Layer):
     def backward(self, dy: FloatArray, *, input_grad: bool = True) -> FloatArray | None:
         """Give dy the shape of x."""
         (shape,) = self._take_saved()
-        check_dy(dy, (shape[0], math.prod(shape[1:])))
+        expect_shape("dy", dy, (shape[0], math.prod(shape[1:])), "the shape of y")
         return dy.reshape(shape) if input_grad else None
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -72,7 +72,7 @@ class ZeroPad2d(Layer):
                 f"padding={padding!r}: without a kernel, expected an int, (ph, pw) "
                 "or ((top, bottom), (left, right))"
             )
-        self.padding = padding
+        self.padding = frozen("padding", padding)
         (self._top, self._bottom), (self._left, self._right) = padding_sides(
             padding, (1, 1), (1, 1), (1, 1)
         )
@@ -89,7 +89,7 @@ class ZeroPad2d(Layer):
     def backward(self, dy: FloatArray, *, input_grad: bool = True) -> FloatArray | None:
         """Cut the padding off dy."""
         (shape,) = self._take_saved()
-        check_dy(dy, (*shape[:-3], *self.output_shape(shape[-3:])))
+        expect_shape("dy", dy, (*shape[:-3], *self.output_shape(shape[-3:])), "the shape of y")
         if not input_grad:
             return None
         height, width, _ = shape[-3:]

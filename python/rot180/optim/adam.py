@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rot180 import functional
+from rot180.arguments import adam_betas, real_number
 from rot180.layers import Parameter
 from rot180.optim.clip import check_positive
-from rot180.optim.optimizer import Optimizer, check_fraction, check_not_negative
+from rot180.optim.optimizer import Optimizer
 
 
 class Adam(Optimizer):
@@ -75,11 +76,9 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(parameters, lr, clip_value=clip_value, clip_norm=clip_norm)
         check_positive("eps", eps)
-        if len(betas) != 2:
-            raise ValueError(f"betas must be two numbers (b1, b2), got {betas}")
-        self.betas = (check_fraction("betas[0]", betas[0]), check_fraction("betas[1]", betas[1]))
+        self.betas = adam_betas(betas)
         self.eps = eps
-        self.weight_decay = check_not_negative("weight_decay", weight_decay)
+        self.weight_decay = real_number("weight_decay", weight_decay)
         self.decoupled = decoupled
         self.eps_hat = eps_hat
         self.m = self._zeros()

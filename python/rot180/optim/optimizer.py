@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rot180.functional.arrays import FloatArray
+from rot180.arguments import FloatArray, real_number
 from rot180.layers import Parameter
 from rot180.optim.clip import check_positive, clip_grad_norm, clip_grad_value
 
@@ -38,7 +38,7 @@ class Optimizer(ABC):
         clip_norm: float | None,
     ) -> None:
         self.parameters = list(parameters)
-        self.lr = check_not_negative("lr", lr)
+        self.lr = real_number("lr", lr)
         self.clip_value = clip_value
         self.clip_norm = clip_norm
         self.step_count = 0
@@ -155,20 +155,6 @@ class Optimizer(ABC):
 
     def _grads(self, positions: list[int]) -> list[FloatArray]:
         return [self.parameters[position].grad for position in positions]
-
-
-def check_not_negative(name: str, value: float) -> float:
-    """Return a value, or raise ValueError unless 0 <= value < inf."""
-    if not 0 <= value < np.inf:
-        raise ValueError(f"{name} must be at least 0 and finite, got {value}")
-    return value
-
-
-def check_fraction(name: str, value: float) -> float:
-    """Return a value, or raise ValueError unless 0 <= value < 1."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must be at least 0 and less than 1, got {value}")
-    return value
 
 
 def _check_parameters(parameters: list[Parameter]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rot180 import functional
+from rot180.arguments import real_number
 from rot180.layers import Parameter
-from rot180.optim.optimizer import Optimizer, check_fraction, check_not_negative
+from rot180.optim.optimizer import Optimizer
 
 
 class SGD(Optimizer):
@@ -70,11 +71,11 @@ class SGD(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(parameters, lr, clip_value=clip_value, clip_norm=clip_norm)
-        self.momentum = check_fraction("momentum", momentum)
+        self.momentum = real_number("momentum", momentum, below=1.0)
         if nesterov and not momentum:
             raise ValueError("nesterov=True needs momentum greater than 0")
         self.nesterov = nesterov
-        self.weight_decay = check_not_negative("weight_decay", weight_decay)
+        self.weight_decay = real_number("weight_decay", weight_decay)
         self.decoupled = decoupled
         self.state_names = ("velocity",) if momentum else ()
         self.velocity = self._zeros() if momentum else []

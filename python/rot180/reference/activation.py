@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rot180.reference.arguments import (
+from rot180.arguments import (
     FloatArray,
     expect_shape,
     float_array,

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rot180.geometry import IntOrPair, Padding, conv2d_geometry, int_pair, positive_int
-from rot180.reference.activation import activate
-from rot180.reference.arguments import (
+from rot180.arguments import (
     FloatArray,
     as_batch,
     batch_shape,
@@ -21,6 +19,8 @@ from rot180.reference.arguments import (
     float_array,
     float_arrays,
 )
+from rot180.geometry import IntOrPair, Padding, conv2d_geometry, int_pair, positive_int
+from rot180.reference.activation import activate
 from rot180.reference.taps import taps
 
 

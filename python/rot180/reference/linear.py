@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rot180.arguments import FloatArray, expect_shape, float_array, float_arrays
 from rot180.reference.activation import activate
-from rot180.reference.arguments import FloatArray, expect_shape, float_array, float_arrays
 
 
 def linear(

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rot180.reference.arguments import (
+from rot180.arguments import (
     FloatArray,
-    as_array,
+    class_labels,
     expect_shape,
-    float_array,
     float_arrays,
+    rows_of_classes,
 )
 
 
@@ -70,7 +70,7 @@ def softmax_cross_entropy(
     (0.2877, [[0.25, 0.75]])
     """
     shifted = _shifted_logits(logits)
-    labels = _checked_labels(labels, shifted.shape)
+    labels = class_labels(labels, *shifted.shape)
     log_sums = np.log(np.exp(shifted).sum(axis=1))
     log_likelihoods = shifted[np.arange(len(labels)), labels] - log_sums
     return float(-log_likelihoods.mean()), softmax(logits)
@@ -104,8 +104,8 @@ def softmax_cross_entropy_grad_input(
     >>> softmax_cross_entropy_grad_input(np.array([[0.25, 0.75]]), np.array([1])).tolist()
     [[0.25, -0.25]]
     """
-    probabilities = _two_axes("probabilities", probabilities)
-    labels = _checked_labels(labels, probabilities.shape)
+    probabilities = rows_of_classes("probabilities", probabilities)
+    labels = class_labels(labels, *probabilities.shape)
     dlogits = probabilities.copy()
     dlogits[np.arange(len(labels)), labels] -= 1
     return dlogits / len(labels)
@@ -149,36 +149,9 @@ def mean_squared_error_grad_input(prediction: FloatArray, target: FloatArray) ->
 
 
 def _shifted_logits(logits: FloatArray) -> FloatArray:
-    logits = _two_axes("logits", logits)
+    logits = rows_of_classes("logits", logits)
     shifted: FloatArray = logits - logits.max(axis=1, keepdims=True)
     return shifted
-
-
-def _two_axes(name: str, array: FloatArray) -> FloatArray:
-    array = float_array(name, array)
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise ValueError(
-            f"{name} has shape {array.shape}, expected (N, classes) with at least one class"
-        )
-    return array
-
-
-def _checked_labels(given: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    batch, classes = shape
-    if batch == 0:
-        raise ValueError("the batch is empty, N = 0: expected at least one example to average over")
-    labels = as_array("labels", given)
-    if labels.dtype.kind not in "iu":
-        raise TypeError(
-            f"labels has dtype {labels.dtype}, expected class numbers as integers: "
-            "pass labels.astype(numpy.int64)"
-        )
-    expect_shape("labels", labels, (batch,), "one class number for each example")
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if wrong.size:
-        first = int(wrong[0])
-        raise ValueError(f"labels[{first}] is {int(labels[first])}, expected 0 to {classes - 1}")
-    return labels
 
 
 def _difference(prediction: FloatArray, target: FloatArray) -> FloatArray:

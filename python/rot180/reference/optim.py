@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, TypeAlias
 
 import numpy as np
 
-from rot180.geometry import positive_int
-from rot180.reference.arguments import (
+from rot180.arguments import (
     FloatArray,
-    expect_dtype,
-    expect_shape,
-    float_array,
+    OneOrMany,
+    adam_betas,
+    matching_tensors,
     real_number,
 )
-
-Tensors: TypeAlias = FloatArray | Sequence[FloatArray]
+from rot180.geometry import positive_int
 
 
 def adam_step(
-    param: Tensors,
-    grad: Tensors,
-    m: Tensors,
-    v: Tensors,
+    param: OneOrMany,
+    grad: OneOrMany,
+    m: OneOrMany,
+    v: OneOrMany,
     *,
     step: int,
     lr: float = 1e-3,
@@ -71,10 +67,10 @@ def adam_step(
     >>> param.round(6).tolist()
     [0.875, 1.125]
     """
-    tensors = _matching(param=param, grad=grad, m=m, v=v)
+    tensors = matching_tensors(param=param, grad=grad, m=m, v=v)
     step = positive_int("step", step)
     lr, eps = real_number("lr", lr), real_number("eps", eps)
-    beta1, beta2 = _two_betas(betas)
+    beta1, beta2 = adam_betas(betas)
     weight_decay = real_number("weight_decay", weight_decay)
     correction1, correction2 = 1 - beta1**step, 1 - beta2**step
     for p, g, first, second in tensors:
@@ -88,9 +84,9 @@ def adam_step(
 
 
 def sgd_step(
-    param: Tensors,
-    grad: Tensors,
-    velocity: Tensors | None = None,
+    param: OneOrMany,
+    grad: OneOrMany,
+    velocity: OneOrMany | None = None,
     *,
     lr: float,
     momentum: float = 0.0,
@@ -138,10 +134,10 @@ def sgd_step(
             "expected it with momentum only, zeros like param that are kept from step to step"
         )
     if velocity is None:
-        for p, g in _matching(param=param, grad=grad):
+        for p, g in matching_tensors(param=param, grad=grad):
             p -= lr * _decayed(p, g, lr, weight_decay, decoupled)
         return
-    for p, g, moving in _matching(param=param, grad=grad, velocity=velocity):
+    for p, g, moving in matching_tensors(param=param, grad=grad, velocity=velocity):
         g = _decayed(p, g, lr, weight_decay, decoupled)
         moving[...] = momentum * moving + g
         p -= lr * (g + momentum * moving if nesterov else moving)
@@ -157,51 +153,3 @@ def _decayed(
         p -= lr * weight_decay * p
         return g
     return g + weight_decay * p
-
-
-def _matching(**tensors: Any) -> list[tuple[FloatArray, ...]]:
-    """One tuple of arrays, checked against one another, for every tensor."""
-    lists = {name: _as_list(name, value) for name, value in tensors.items()}
-    count = len(lists["param"])
-    for name, arrays in lists.items():
-        if len(arrays) != count:
-            raise ValueError(f"{name} has {len(arrays)} arrays, expected {count}: as many as param")
-    rows = [
-        tuple(_checked(name, array) for name, array in zip(lists, row, strict=True))
-        for row in zip(*lists.values(), strict=True)
-    ]
-    for row in rows:
-        for name, array in zip(lists, row, strict=True):
-            expect_shape(name, array, row[0].shape, "the shape of param")
-            expect_dtype(name, array, "param", row[0])
-    return rows
-
-
-def _as_list(name: str, value: Any) -> list[Any]:
-    if isinstance(value, np.ndarray):
-        return [value]
-    if isinstance(value, list | tuple):
-        return list(value)
-    raise TypeError(f"{name} must be an array or a sequence of arrays, got {type(value).__name__}")
-
-
-def _checked(name: str, array: Any) -> FloatArray:
-    checked = float_array(name, array)
-    if name == "grad":
-        return checked
-    if not isinstance(array, np.ndarray) or not array.dtype.isnative:
-        what = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise TypeError(
-            f"{name} is changed in place: expected a NumPy array in native byte order, got {what}"
-        )
-    if not checked.flags.writeable:
-        raise ValueError(f"{name} is read-only and is changed in place: pass {name}.copy()")
-    return checked
-
-
-def _two_betas(betas: Any) -> tuple[float, float]:
-    try:
-        beta1, beta2 = betas
-    except (TypeError, ValueError):
-        raise TypeError(f"betas must be two numbers, got {betas!r}") from None
-    return real_number("betas[0]", beta1, below=1.0), real_number("betas[1]", beta2, below=1.0)

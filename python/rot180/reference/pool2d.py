@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rot180.geometry import (
-    LARGEST_EXTENT,
-    IntOrPair,
-    Padding,
-    Pool2dGeometry,
-    pool2d_geometry,
-)
-from rot180.reference.arguments import (
+from rot180.arguments import (
     FloatArray,
     as_array,
     as_batch,
     batch_shape,
     expect_shape,
     float_array,
+)
+from rot180.geometry import (
+    LARGEST_EXTENT,
+    IntOrPair,
+    Padding,
+    Pool2dGeometry,
+    pool2d_geometry,
 )
 from rot180.reference.taps import taps
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rot180.reference.arguments import as_array, float_arrays
+from rot180.arguments import as_array, float_arrays
 
 
 def number_arrays(**arrays: Any) -> list[NDArray[Any]]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rot180.arguments import as_array
 from rot180.geometry import Padding, conv2d_geometry, positive_int
-from rot180.reference.arguments import as_array
 from rot180.reference.taps import taps
 from rot180.teaching.arguments import expect_axes, number_arrays
 

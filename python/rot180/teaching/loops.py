@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rot180.arguments import expect_shape
 from rot180.geometry import (
     Conv2dGeometry,
     IntOrPair,
     Padding,
     conv2d_geometry,
+    frozen_shape,
     int_pair,
 )
-from rot180.reference.arguments import expect_shape, sizes
 from rot180.teaching.arguments import expect_axes, number_arrays
 
 
@@ -100,7 +101,9 @@ def conv2d_grad_input(
            [ 6. ,  9.5,  2. ]])
     """
     dy, weight = number_arrays(dy=dy, weight=weight)
-    geometry = _geometry(sizes("input_shape", input_shape), weight.shape, stride, padding, dilation)
+    geometry = _geometry(
+        frozen_shape("input_shape", input_shape), weight.shape, stride, padding, dilation
+    )
     expect_shape("dy", dy, geometry.output_shape[1:], "the shape of conv2d's output")
     (sh, sw), (dh, dw) = geometry.stride, geometry.dilation
     (top, _), (left, _) = geometry.padding

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rot180.arguments import as_batch, expect_shape
 from rot180.geometry import (
     Conv2dGeometry,
     IntOrPair,
     Padding,
     conv2d_geometry,
+    frozen_shape,
     int_pair,
 )
-from rot180.reference.arguments import as_batch, expect_shape, sizes
 from rot180.reference.taps import taps
 from rot180.teaching.arguments import expect_axes, number_arrays
 
@@ -67,7 +68,7 @@ def conv_matrix(
     """
     (w,) = number_arrays(w=w)
     expect_axes("w", w, ("(KH, KW)", "(KH, KW, C // groups, K)"))
-    shape = sizes("input_shape", input_shape)
+    shape = frozen_shape("input_shape", input_shape)
     if len(shape) != (2 if w.ndim == 2 else 3):
         wanted = "(H, W)" if w.ndim == 2 else "(H, W, C)"
         raise ValueError(f"input_shape is {shape}, expected {wanted} with w of shape {w.shape}")
@@ -181,7 +182,7 @@ def col2im(
            [ 6. ,  9.5,  2. ]])
     """
     (cols,) = number_arrays(cols=cols)
-    given = sizes("input_shape", input_shape)
+    given = frozen_shape("input_shape", input_shape)
     if len(given) not in (3, 4):
         raise ValueError(f"input_shape is {given}, expected (N, H, W, C) or (H, W, C)")
     shape = given if len(given) == 4 else (1, *given)

@@ -1,0 +1,200 @@
+"""What a function asks of its arguments, and what it says when they are wrong.
+
+`functional`, `reference` and `teaching` check here, so that they refuse the same things.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rot180.geometry import frozen_shape
+
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+OneOrMany: TypeAlias = FloatArray | Sequence[FloatArray]
+
+FLOAT32 = np.dtype(np.float32)
+FLOAT64 = np.dtype(np.float64)
+
+
+def float_array(name: str, value: ArrayLike) -> FloatArray:
+    """`value` as a C-contiguous, aligned array of native float32 or float64, copied if need be.
+
+    Integers are refused rather than converted: whether they mean float32 or float64 is the
+    caller's to say.
+    """
+    if type(value) is np.ndarray:
+        flags, dtype = value.flags, value.dtype
+        if dtype in (FLOAT32, FLOAT64) and flags.c_contiguous and flags.aligned:
+            return value
+    array = as_array(name, value)
+    native = array.dtype.newbyteorder("=")
+    if native not in (FLOAT32, FLOAT64):
+        raise TypeError(
+            f"{name} has dtype {array.dtype}, expected float32 or float64: "
+            f"pass {name}.astype(numpy.float32)"
+        )
+    return np.require(array, native, ("C", "A"))
+
+
+def float_arrays(**arrays: ArrayLike) -> list[FloatArray]:
+    """Return the named arrays as `float_array` does: all float32, or all float64."""
+    checked = [float_array(name, value) for name, value in arrays.items()]
+    first_name, *other_names = arrays
+    for name, array in zip(other_names, checked[1:], strict=True):
+        expect_dtype(name, array, first_name, checked[0])
+    return checked
+
+
+def as_array(name: str, value: Any) -> NDArray[Any]:
+    """`numpy.asarray`, with an error that names the argument."""
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of numbers: {error}") from None
+
+
+def expect_dtype(name: str, array: FloatArray, other_name: str, other: FloatArray) -> None:
+    """Refuse float32 beside float64."""
+    if array.dtype != other.dtype:
+        raise TypeError(
+            f"{name} has dtype {array.dtype} but {other_name} has dtype {other.dtype}, expected "
+            f"the same: pass {name}.astype(numpy.{other.dtype})"
+        )
+
+
+def expect_shape(name: str, array: NDArray[Any], shape: tuple[int, ...], why: str) -> None:
+    """Refuse an array that has another shape; `why` says where the expected one comes from."""
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, expected {shape}: {why}")
+
+
+def as_batch(name: str, array: FloatArray) -> FloatArray:
+    """Return (N, H, W, C) as it is, and one image (H, W, C) as a batch of one."""
+    if array.ndim == 4:
+        return array
+    if array.ndim == 3:
+        return array[np.newaxis]
+    mend = f": pass {name}[..., numpy.newaxis] for one channel" if array.ndim == 2 else ""
+    raise ValueError(
+        f"{name} has shape {array.shape}, expected (N, H, W, C) or one image (H, W, C){mend}"
+    )
+
+
+def batch_shape(input_shape: Sequence[int], dy: FloatArray) -> tuple[int, ...]:
+    """Return the shape of x with its batch axis, given with that axis if and only if dy has it."""
+    shape = frozen_shape("input_shape", input_shape)
+    if len(shape) != dy.ndim:
+        raise ValueError(
+            f"input_shape={shape} has {len(shape)} sizes and dy has shape {dy.shape}: "
+            "expected both with the batch axis or both without"
+        )
+    return shape if len(shape) == 4 else (1, *shape)
+
+
+def rows_of_classes(name: str, value: ArrayLike) -> FloatArray:
+    """An array (N, classes) with at least one class."""
+    array = float_array(name, value)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (N, classes) with at least one class"
+        )
+    return array
+
+
+def class_labels(labels: ArrayLike, rows: int, classes: int) -> NDArray[np.int64]:
+    """One class number for each row, as int64; an error names the first that is out of range."""
+    if rows == 0:
+        raise ValueError("the batch is empty, N = 0: expected at least one example to average over")
+    array = as_array("labels", labels)
+    if array.dtype.kind not in "iu":
+        raise TypeError(
+            f"labels has dtype {array.dtype}, expected class numbers as integers: "
+            "pass labels.astype(numpy.int64)"
+        )
+    expect_shape("labels", array, (rows,), "one class number for each example")
+    wrong = np.flatnonzero((array < 0) | (array >= classes))
+    if wrong.size:
+        first = int(wrong[0])
+        raise ValueError(f"labels[{first}] is {int(array[first])}, expected 0 to {classes - 1}")
+    return np.ascontiguousarray(array, np.int64)
+
+
+def real_number(name: str, value: Any, smallest: float = 0.0, below: float = math.inf) -> float:
+    """Return a Python float from `smallest` up to, but not including, `below`."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if not smallest <= number < below:
+        limit = "finite" if below == math.inf else f"less than {below:g}"
+        raise ValueError(f"{name} must be at least {smallest:g} and {limit}, got {number}")
+    return number
+
+
+def adam_betas(betas: Any) -> tuple[float, float]:
+    """The two decay rates of Adam's moments, each at least 0 and less than 1."""
+    try:
+        beta1, beta2 = betas
+    except (TypeError, ValueError):
+        raise TypeError(f"betas must be two numbers, got {betas!r}") from None
+    return real_number("betas[0]", beta1, below=1.0), real_number("betas[1]", beta2, below=1.0)
+
+
+def matching_tensors(**tensors: OneOrMany) -> list[tuple[FloatArray, ...]]:
+    """One tuple of arrays for each parameter tensor, checked against one another.
+
+    Each argument is one array or a sequence of as many as `param` has. All but `grad` are to be
+    updated in place.
+    """
+    lists = {name: _as_list(name, value) for name, value in tensors.items()}
+    count = len(lists["param"])
+    for name, arrays in lists.items():
+        if len(arrays) != count:
+            raise ValueError(f"{name} has {len(arrays)} arrays, expected {count}: as many as param")
+    several = not isinstance(tensors["param"], np.ndarray)
+    rows = []
+    for i, row in enumerate(zip(*lists.values(), strict=True)):
+        names = [f"{name}[{i}]" if several else name for name in lists]
+        checked = tuple(
+            float_array(label, array) if name == "grad" else writable_in_place(label, array)
+            for name, label, array in zip(lists, names, row, strict=True)
+        )
+        for label, array in zip(names[1:], checked[1:], strict=True):
+            expect_shape(label, array, checked[0].shape, f"the shape of {names[0]}")
+            expect_dtype(label, array, names[0], checked[0])
+        rows.append(checked)
+    return rows
+
+
+def writable_in_place(name: str, array: Any) -> FloatArray:
+    """Refuse an array that a kernel cannot write into as it lies."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(
+            f"{name} is changed in place: expected a numpy.ndarray, got {type(array).__name__}"
+        )
+    if array.dtype not in (FLOAT32, FLOAT64) or not array.dtype.isnative:
+        raise TypeError(
+            f"{name} is changed in place and has dtype {array.dtype}, "
+            "expected float32 or float64 in native byte order"
+        )
+    if not array.flags.writeable:
+        raise ValueError(f"{name} is read-only and is changed in place: pass {name}.copy()")
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        raise ValueError(
+            f"{name} is changed in place and must be C-contiguous and aligned: "
+            f"pass numpy.ascontiguousarray({name})"
+        )
+    return array
+
+
+def _as_list(name: str, value: Any) -> list[Any]:
+    if isinstance(value, np.ndarray):
+        return [value]
+    if isinstance(value, list | tuple):
+        return list(value)
+    raise TypeError(f"{name} must be an array or a sequence of arrays, got {type(value).__name__}")

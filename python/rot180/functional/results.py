@@ -1,0 +1,28 @@
+"""The arrays that results are written into."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rot180.arguments import FloatArray, expect_shape, writable_in_place
+
+
+def result_array(
+    out: FloatArray | None,
+    shape: tuple[int, ...],
+    dtype: np.dtype[np.floating[Any]],
+    inputs: tuple[FloatArray | None, ...],
+) -> FloatArray:
+    """A new array for a result, or `out` if it will do."""
+    if out is None:
+        return np.empty(shape, dtype)
+    writable_in_place("out", out)
+    if out.dtype != dtype:
+        raise TypeError(f"out has dtype {out.dtype}, expected {dtype}: the dtype of the inputs")
+    expect_shape("out", out, shape, "the shape of the result")
+    for array in inputs:
+        if array is not None and np.may_share_memory(out, array):
+            raise ValueError("out overlaps an input: pass an array of its own")
+    return out
