@@ -53,8 +53,8 @@ double bound_softmax_cross_entropy(const py::array& logits, const py::array& lab
     });
 }
 
-void bound_softmax_cross_entropy_grad_input(const py::array& probabilities,
-                                            const py::array& labels, py::array dlogits) {
+void bound_softmax_cross_entropy_grad_input(const py::array& probabilities, const py::array& labels,
+                                            py::array dlogits) {
     const Extent extent = extent_of(probabilities);
     const int64_t* label = read_labels(labels, extent);
     with_float_type(probabilities, "probabilities", [&](auto zero) {

@@ -29,7 +29,7 @@ void bound_adam_step(Arrays params, const Arrays& grads, Arrays ms, Arrays vs, i
     check_same_count(params, ms, "ms");
     check_same_count(params, vs, "vs");
     if (params.empty()) return;
-    const AdamOptions options = {step, lr,  beta1, beta2, eps, weight_decay, decay(decoupled),
+    const AdamOptions options = {step,   lr, beta1, beta2, eps, weight_decay, decay(decoupled),
                                  eps_hat};
     with_float_type(params[0], "params[0]", [&](auto zero) {
         using T = decltype(zero);
@@ -57,8 +57,7 @@ void bound_sgd_step(Arrays params, const Arrays& grads, Arrays velocities, doubl
         std::vector<SgdTensor<T>> tensors;
         for (size_t i = 0; i < params.size(); ++i) {
             const int64_t size = params[i].size();
-            T* velocity =
-                velocities.empty() ? nullptr : write<T>(velocities[i], "velocity", size);
+            T* velocity = velocities.empty() ? nullptr : write<T>(velocities[i], "velocity", size);
             tensors.push_back({size, write<T>(params[i], "param", size),
                                read<T>(grads[i], "grad", size), velocity});
         }

@@ -46,8 +46,7 @@ void bound_max_pool2d(const Pool2dShape& shape, const py::array& x, py::array y,
         using T = decltype(zero);
         const T* input = read<T>(x, "x", shape.input_size());
         T* output = write<T>(y, "y", shape.output_size());
-        int32_t* chosen =
-            index ? write<int32_t>(*index, "indices", shape.output_size()) : nullptr;
+        int32_t* chosen = index ? write<int32_t>(*index, "indices", shape.output_size()) : nullptr;
         const py::gil_scoped_release release;
         max_pool2d<T>(shape, input, output, chosen);
     });
@@ -61,8 +60,17 @@ void bound_max_pool2d_grad_input(const Pool2dShape& shape, const py::array& dy,
         const T* delta = read<T>(dy, "dy", shape.output_size());
         const int32_t* chosen = read<int32_t>(index, "indices", shape.output_size());
         T* result = write<T>(dx, "dx", shape.input_size());
-        const py::gil_scoped_release release;
-        max_pool2d_grad_input<T>(shape, delta, chosen, result);
+        bool valid = false;
+        {
+            const py::gil_scoped_release release;
+            valid = valid_pool_indices(shape, chosen);
+            if (valid) max_pool2d_grad_input<T>(shape, delta, chosen, result);
+        }
+        if (!valid) {
+            throw py::value_error("indices must be pixel numbers from 0 to " +
+                                  std::to_string(shape.height * shape.width - 1) +
+                                  " as max_pool2d returns them");
+        }
     });
 }
 

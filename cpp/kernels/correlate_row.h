@@ -16,7 +16,7 @@ namespace {
 // Widest panel whose tile still fits the registers.
 constexpr int max_vectors = vector_registers == 32 ? 4 : 2;
 
-// Pixels of a tile: as many accumulators as the registers hold beside one panel line and a broadcast.
+// Pixels of a tile: what the registers hold beside one line of the panel and a broadcast.
 constexpr int tile_pixels(int vectors) {
     if (vector_registers == 32) return vectors == 1 ? 14 : vectors == 2 ? 13 : vectors == 3 ? 8 : 6;
     return vectors == 1 ? 10 : 6;

@@ -39,8 +39,8 @@ void depthwise_row(const DepthwiseRow<T>& row) {
     int64_t p = 0;
     for (; p + PIXELS <= row.pixels; p += PIXELS) {
         for_lanes<T>(row.channels, [&](auto lanes, int64_t channel) {
-            depthwise_tile<T, PIXELS, decltype(lanes)::count>(
-                row, row.x + p * row.x_stride, row.y + p * row.y_stride, channel);
+            depthwise_tile<T, PIXELS, decltype(lanes)::count>(row, row.x + p * row.x_stride,
+                                                              row.y + p * row.y_stride, channel);
         });
     }
     for (; p < row.pixels; ++p) {

@@ -69,7 +69,8 @@ struct OuterProduct {
     int vectors;
 };
 
-// dw[s*dw_stride + k] += sum over pixels of x[s*tap_column_stride + k] * dy[k], s in [0, tap_columns).
+// dw[s*dw_stride + k] += sum over pixels of x[s*tap_column_stride + k] * dy[k] for every tap
+// column.
 template <class T>
 struct DepthwiseOuterProduct {
     PixelBlock<T> pixels;

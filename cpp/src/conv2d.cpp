@@ -136,8 +136,7 @@ void conv2d_grad_input(const Conv2dShape& shape, const T* dy, const T* weight, T
     for (int64_t a = 0; a < std::min(shape.stride_h, shape.height); ++a) {
         // Phases in the order of the rows of dx: row a is the first of its phase.
         const int64_t phase_h = (a + shape.pad_top) % shape.stride_h;
-        const PhaseRows rows =
-            phase_rows(phase_h, shape.height, shape.stride_h, shape.pad_top);
+        const PhaseRows rows = phase_rows(phase_h, shape.height, shape.stride_h, shape.pad_top);
         const PhaseTaps vertical =
             phase_taps(phase_h, shape.kernel_height, shape.stride_h, shape.dilation_h);
         for (int64_t b = 0; b < std::min(shape.stride_w, shape.width); ++b) {

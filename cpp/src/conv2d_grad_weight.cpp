@@ -69,8 +69,8 @@ Schedule schedule(const Conv2dShape& shape, int64_t panels, int64_t slot_size) {
 }
 
 template <class T>
-PixelBlock<T> pixel_block(const Conv2dShape& shape, const Schedule& plan, int64_t index,
-                          const T* x, const T* dy, T* copy) {
+PixelBlock<T> pixel_block(const Conv2dShape& shape, const Schedule& plan, int64_t index, const T* x,
+                          const T* dy, T* copy) {
     const int64_t j = index % plan.column_blocks * plan.columns;
     index /= plan.column_blocks;
     const int64_t i = index % plan.row_blocks * plan.rows;
@@ -224,9 +224,9 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const T* dy, T* dw
     const int64_t in_channels = shape.group_in_channels();
     const int64_t group_out = shape.group_out_channels();
     const bool depthwise = in_channels == 1 && group_out == 1;
-    const Panels panels(kernels, shape.groups, group_out);
-    const int64_t panel_count = depthwise ? 1 : panels.count();
-    const int64_t lanes = depthwise ? shape.groups : panels.all_lanes();
+    const Panels panels(kernels, shape.groups, group_out, depthwise);
+    const int64_t panel_count = panels.count();
+    const int64_t lanes = panels.all_lanes();
     const int64_t lines = shape.kernel_height * shape.kernel_width * in_channels;
     const bool border = has_border(shape);
     const Schedule plan = schedule(shape, panel_count, lines * lanes);
@@ -249,12 +249,10 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const T* dy, T* dw
 
     parallel_for(tasks, team, [&](int64_t task, int thread) {
         const int64_t slot = task / panel_count, panel = task % panel_count;
-        T* copy = reinterpret_cast<T*>(scratch.data() + copies_at) +
-                  thread * (window_size + dy_size);
-        const int64_t before = depthwise ? 0 : panels.lanes_before(panel);
-        const int64_t panel_lanes = depthwise ? lanes : panels.lanes(panel);
-        T* sum = sums + (slot * lanes + before) * lines;
-        std::fill(sum, sum + lines * panel_lanes, T(0));
+        T* copy =
+            reinterpret_cast<T*>(scratch.data() + copies_at) + thread * (window_size + dy_size);
+        T* sum = sums + (slot * lanes + panels.lanes_before(panel)) * lines;
+        std::fill(sum, sum + lines * panels.lanes(panel), T(0));
         const int64_t last = (slot + 1) * plan.blocks() / plan.slots;
         for (int64_t index = slot * plan.blocks() / plan.slots; index < last; ++index) {
             const PixelBlock<T> block = pixel_block(shape, plan, index, x, dy, copy);
@@ -272,12 +270,9 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const T* dy, T* dw
     parallel_for(lines, team, [&](int64_t line, int) {
         T* to = dweight + line * shape.out_channels;
         for (int64_t panel = 0; panel < panel_count; ++panel) {
-            const int64_t panel_lanes = depthwise ? lanes : panels.lanes(panel);
-            const int64_t channels = depthwise ? lanes : panels.channels(panel);
-            const int64_t first =
-                depthwise ? 0 : panels.group(panel) * group_out + panels.first_channel(panel);
-            const T* from = sums + (depthwise ? 0 : panels.lanes_before(panel)) * lines +
-                            line * panel_lanes;
+            const int64_t channels = panels.channels(panel);
+            const int64_t first = panels.group(panel) * group_out + panels.first_channel(panel);
+            const T* from = sums + panels.lanes_before(panel) * lines + line * panels.lanes(panel);
             std::copy(from, from + channels, to + first);
             for (int64_t slot = 1; slot < plan.slots; ++slot) {
                 const T* partial = from + slot * lanes * lines;

@@ -76,9 +76,8 @@ Schedule schedule(const Correlation& part, int64_t panels) {
     plan.panel_ranges = std::clamp<int64_t>(divide_up(plenty_of_tasks / 2, blocks), 1, panels);
 
     const Window block = window_of(part, 0, 0, plan.rows, plan.columns);
-    plan.exact = has_border(part) &&
-                 (block.rows > largest_window / block.columns ||
-                  block.rows * block.columns > largest_window / part.channels);
+    plan.exact = has_border(part) && (block.rows > largest_window / block.columns ||
+                                      block.rows * block.columns > largest_window / part.channels);
     return plan;
 }
 
@@ -104,8 +103,7 @@ template <class T>
 bool pack_panel(const Correlation& part, const Panels& panels, int64_t panel, const T* weight,
                 T* to) {
     const int64_t lanes = panels.lanes(panel), channels = panels.channels(panel);
-    const T* group = weight + part.weight_offset +
-                     panels.group(panel) * part.weight_group_stride +
+    const T* group = weight + part.weight_offset + panels.group(panel) * part.weight_group_stride +
                      panels.first_channel(panel) * part.weight_out_stride;
     T sum_of_zeros = 0;  // 0 * w is zero unless w is infinite or NaN
     for (int64_t r = 0; r < part.tap_rows; ++r) {
@@ -118,23 +116,6 @@ bool pack_panel(const Correlation& part, const Panels& panels, int64_t panel, co
                     sum_of_zeros += T(0) * to[k];
                 }
                 std::fill(to + channels, to + lanes, T(0));
-            }
-        }
-    }
-    return sum_of_zeros == T(0);
-}
-
-// The same for a depthwise weight, as (tap_rows, tap_columns, groups).
-template <class T>
-bool pack_depthwise(const Correlation& part, const T* weight, T* to) {
-    T sum_of_zeros = 0;
-    for (int64_t r = 0; r < part.tap_rows; ++r) {
-        for (int64_t s = 0; s < part.tap_columns; ++s, to += part.groups) {
-            const T* tap = weight + part.weight_offset + r * part.weight_row_stride +
-                           s * part.weight_column_stride;
-            for (int64_t k = 0; k < part.groups; ++k) {
-                to[k] = tap[k * part.weight_group_stride];
-                sum_of_zeros += T(0) * to[k];
             }
         }
     }
@@ -282,23 +263,22 @@ void exact_block(const Kernels<T>& kernels, const Correlation& part, const Block
             T* out = y + i * part.y_row_stride + j * part.y_column_stride;
             for (int64_t k = 0; k < out_channels; ++k) out[k] = plain.bias ? plain.bias[k] : T(0);
             for (int64_t r = 0; r < part.tap_rows; ++r) {
-                const int64_t h =
-                    (block.i + i) * part.stride_h + r * part.dilation_h - part.top;
+                const int64_t h = (block.i + i) * part.stride_h + r * part.dilation_h - part.top;
                 if (h < 0 || h >= part.height) continue;
                 for (int64_t s = 0; s < part.tap_columns; ++s) {
                     const int64_t w =
                         (block.j + j) * part.stride_w + s * part.dilation_w - part.left;
                     if (w < 0 || w >= part.width) continue;
                     const T* pixel = image + (h * part.width + w) * part.channels;
-                    const T* tap = plain.weight + part.weight_offset +
-                                   r * part.weight_row_stride + s * part.weight_column_stride;
+                    const T* tap = plain.weight + part.weight_offset + r * part.weight_row_stride +
+                                   s * part.weight_column_stride;
                     for (int64_t k = 0; k < out_channels; ++k) {
                         const int64_t group = k / part.group_out;
                         const T* column = tap + group * part.weight_group_stride +
                                           k % part.group_out * part.weight_out_stride;
                         for (int64_t c = 0; c < part.run; ++c) {
-                            out[k] += pixel[group * part.run + c] *
-                                      column[c * part.weight_in_stride];
+                            out[k] +=
+                                pixel[group * part.run + c] * column[c * part.weight_in_stride];
                         }
                     }
                 }
@@ -317,6 +297,7 @@ void correlate(const std::vector<Correlation>& given, const T* x, const T* weigh
     for (const Correlation& part : given) {
         if (part.batch > 0 && part.out_rows > 0 && part.out_columns > 0) {
             parts.push_back(flattened(part));
+            if (is_depthwise(part)) parts.back().weight_out_stride = part.weight_group_stride;
         }
     }
     if (parts.empty()) return;
@@ -324,9 +305,9 @@ void correlate(const std::vector<Correlation>& given, const T* x, const T* weigh
     const Kernels<T>& kernels = rot180::kernels<T>();
     const bool depthwise = is_depthwise(parts[0]);
     const int64_t groups = parts[0].groups, group_out = parts[0].group_out;
-    const Panels panels(kernels, groups, group_out);
-    const int64_t panel_count = depthwise ? 1 : panels.count();
-    const int64_t lanes = depthwise ? groups : panels.all_lanes();
+    const Panels panels(kernels, groups, group_out, depthwise);
+    const int64_t panel_count = panels.count();
+    const int64_t lanes = panels.all_lanes();
 
     std::vector<Schedule> schedules;
     ScratchPlan plan;
@@ -354,14 +335,8 @@ void correlate(const std::vector<Correlation>& given, const T* x, const T* weigh
     T* packed_bias = reinterpret_cast<T*>(scratch.data() + bias_at);
     std::fill(packed_bias, packed_bias + lanes, T(0));
     for (int64_t panel = 0; bias && panel < panel_count; ++panel) {
-        if (depthwise) {
-            std::copy(bias, bias + groups, packed_bias);
-        } else {
-            const T* first =
-                bias + panels.group(panel) * group_out + panels.first_channel(panel);
-            std::copy(first, first + panels.channels(panel),
-                      packed_bias + panels.lanes_before(panel));
-        }
+        const T* first = bias + panels.group(panel) * group_out + panels.first_channel(panel);
+        std::copy(first, first + panels.channels(panel), packed_bias + panels.lanes_before(panel));
     }
 
     const auto packed_weight = [&](size_t part) {
@@ -374,11 +349,8 @@ void correlate(const std::vector<Correlation>& given, const T* x, const T* weigh
         const Correlation& part = parts[p];
         const int64_t panel = task % panel_count;
         const int64_t taps = part.tap_rows * part.tap_columns * part.run;
-        const bool is_finite =
-            depthwise ? pack_depthwise(part, weight, packed_weight(p))
-                      : pack_panel(part, panels, panel, weight,
-                                   packed_weight(p) + panels.lanes_before(panel) * taps);
-        if (!is_finite) finite[p] = false;
+        T* to = packed_weight(p) + panels.lanes_before(panel) * taps;
+        if (!pack_panel(part, panels, panel, weight, to)) finite[p] = false;
     });
     for (size_t p = 0; p < parts.size(); ++p) {
         if (!finite[p] && has_border(parts[p])) schedules[p].exact = true;

@@ -11,12 +11,12 @@ namespace rot180 {
 
 // Sets the calling thread's mode and gives the previous one back on the way out.
 class FlushDenormals {
-   public:
+ public:
 #if defined(__SSE2__)
     FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | flush_to_zero | are_zero); }
     ~FlushDenormals() { _mm_setcsr(saved_); }
 
-   private:
+ private:
     static constexpr unsigned flush_to_zero = 0x8000, are_zero = 0x0040;
     unsigned saved_;
 #elif defined(__aarch64__)
@@ -26,14 +26,14 @@ class FlushDenormals {
     }
     ~FlushDenormals() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
 
-   private:
+ private:
     static constexpr uint64_t flush_to_zero = uint64_t(1) << 24;
     uint64_t saved_;
 #else
     FlushDenormals() {}
     ~FlushDenormals() {}
 
-   public:
+ public:
 #endif
     FlushDenormals(const FlushDenormals&) = delete;
     FlushDenormals& operator=(const FlushDenormals&) = delete;

@@ -89,12 +89,12 @@ void mean_squared_error_grad_input(int64_t size, const T* prediction, const T* t
     });
 }
 
-#define INSTANTIATE(T)                                                                          \
-    template void softmax(int64_t, int64_t, const T*, T*);                                      \
-    template double softmax_cross_entropy(int64_t, int64_t, const T*, const int64_t*, T*);      \
-    template void softmax_cross_entropy_grad_input(int64_t, int64_t, const T*, const int64_t*,  \
-                                                   T*);                                         \
-    template double mean_squared_error(int64_t, const T*, const T*);                            \
+#define INSTANTIATE(T)                                                                         \
+    template void softmax(int64_t, int64_t, const T*, T*);                                     \
+    template double softmax_cross_entropy(int64_t, int64_t, const T*, const int64_t*, T*);     \
+    template void softmax_cross_entropy_grad_input(int64_t, int64_t, const T*, const int64_t*, \
+                                                   T*);                                        \
+    template double mean_squared_error(int64_t, const T*, const T*);                           \
     template void mean_squared_error_grad_input(int64_t, const T*, const T*, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -10,7 +10,7 @@ namespace rot180 {
 // `channels` output channels in as few panels as the tiles allow, as even as possible. Channels of
 // different groups never share a panel; panel p belongs to group p / per_group.
 class Panels {
-   public:
+ public:
     template <class T>
     Panels(const Kernels<T>& kernels, int64_t groups, int64_t group_channels)
         : width_(kernels.width), groups_(groups), group_channels_(group_channels) {
@@ -34,7 +34,7 @@ class Panels {
     }
     int64_t all_lanes() const { return groups_ * vectors_ * width_; }
 
-   private:
+ private:
     int64_t begin(int64_t panel) const { return panel % per_group_ * vectors_ / per_group_; }
     int64_t end(int64_t panel) const { return (panel % per_group_ + 1) * vectors_ / per_group_; }
 

@@ -1,4 +1,5 @@
-// The only OpenMP of the project: tasks cut by the shape alone, handed to threads as they come free.
+// The only OpenMP of the project: tasks cut by the shape alone, handed to threads as they come
+// free.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 #include "rot180/pool2d.h"
 
 #include <algorithm>
+#include <atomic>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
@@ -26,9 +27,8 @@ Range window_rows(const Pool2dShape& shape, int64_t i) {
 // Output rows whose windows cover row h of x. The lower bound is a ceiling, both are clamped.
 Range covering_rows(const Pool2dShape& shape, int64_t h) {
     const int64_t padded = h + shape.pad_top;
-    const int64_t first = padded < shape.kernel_height
-                              ? 0
-                              : (padded - shape.kernel_height) / shape.stride_h + 1;
+    const int64_t first =
+        padded < shape.kernel_height ? 0 : (padded - shape.kernel_height) / shape.stride_h + 1;
     const int64_t last = std::min(padded / shape.stride_h + 1, shape.out_height);
     return {first, std::max<int64_t>(last - first, 0)};
 }
@@ -62,8 +62,8 @@ std::vector<T> counts(const Pool2dShape& shape, bool count_include_pad) {
 template <class Body>
 void parallel_image_rows(const Pool2dShape& shape, int64_t rows, const Body& body) {
     const int64_t tasks = shape.batch * rows;
-    const double operations = double(shape.output_size()) * double(shape.kernel_height) *
-                              double(shape.kernel_width) / 2;
+    const double operations =
+        double(shape.output_size()) * double(shape.kernel_height) * double(shape.kernel_width) / 2;
     parallel_for(tasks, team_size(tasks, operations),
                  [&](int64_t task, int) { body(task / rows, task % rows); });
 }
@@ -121,6 +121,17 @@ void max_pool2d(const Pool2dShape& shape, const T* x, T* y, int32_t* index) {
         if (index) row.index = index + (row.y - y);
         kernels.max_pool_row(row);
     });
+}
+
+bool valid_pool_indices(const Pool2dShape& shape, const int32_t* index) {
+    const uint32_t pixels = uint32_t(shape.height * shape.width);
+    std::atomic<bool> valid{true};
+    parallel_elements(shape.output_size(), 0.5, [&](int64_t first, int64_t count, int) {
+        bool all = true;
+        for (int64_t i = first; i < first + count; ++i) all &= uint32_t(index[i]) < pixels;
+        if (!all) valid = false;
+    });
+    return valid;
 }
 
 template <class T>

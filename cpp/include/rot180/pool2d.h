@@ -26,7 +26,11 @@ struct Pool2dShape {
 template <class T>
 void max_pool2d(const Pool2dShape& shape, const T* x, T* y, int32_t* index);
 
-// dx[n,h,w,c] = sum of dy over the windows that chose pixel h * width + w.
+// Whether every index is that of a pixel, 0 to height * width - 1.
+bool valid_pool_indices(const Pool2dShape& shape, const int32_t* index);
+
+// dx[n,h,w,c] = sum of dy over the windows that chose pixel h * width + w. Indices of no pixel do
+// no harm.
 template <class T>
 void max_pool2d_grad_input(const Pool2dShape& shape, const T* dy, const int32_t* index, T* dx);
 
