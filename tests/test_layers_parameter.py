@@ -24,9 +24,17 @@ def test_the_first_gradient_is_kept_without_a_copy_and_later_ones_added():
     assert p.grad.tolist() == [[0.0] * 3] * 2
 
 
-def test_a_gradient_that_cannot_be_added_to_is_copied():
+@pytest.mark.parametrize("kind", ["broadcast", "read-only", "transposed"])
+def test_a_gradient_that_cannot_be_added_to_is_copied(kind):
     p = parameter()
-    p.accumulate(np.broadcast_to(1.0, (2, 3)))
+    gradient = np.broadcast_to(1.0, (2, 3))
+    if kind == "read-only":
+        gradient = np.ones((2, 3))
+        gradient.flags.writeable = False
+    elif kind == "transposed":
+        gradient = np.ones((3, 2)).T
+    p.accumulate(gradient)
+    assert p.grad.flags.c_contiguous
     p.accumulate(np.ones((2, 3)))
     assert p.grad.tolist() == [[2.0] * 3] * 2
 

@@ -26,7 +26,7 @@ SGD = {
     "sgd momentum": {"momentum": 0.9},
     "sgd nesterov": {"momentum": 0.9, "nesterov": True},
     "sgd coupled decay": {"momentum": 0.5, "weight_decay": 0.1},
-    "sgd decoupled decay": {"weight_decay": 0.1, "decoupled": True},
+    "sgd decoupled decay": {"momentum": 0.5, "weight_decay": 0.1, "decoupled": True},
 }
 
 
@@ -400,9 +400,10 @@ def test_clip_by_norm(dtype):
     np.testing.assert_allclose(clipped[1].grad, [[0, 0.8]], rtol=1e-6)
     assert clipped[0].grad.dtype == dtype
 
-    small = with_gradients(*grads)
-    assert optim.clip_grad_norm(small, 5.0) == 5.0  # not greater: left alone to the bit
-    assert [p.grad.tolist() for p in small] == [g.tolist() for g in grads]
+    for max_norm in (5.0, 7.0):  # not greater: left alone to the bit
+        small = with_gradients(*grads)
+        assert optim.clip_grad_norm(small, max_norm) == 5.0
+        assert [p.grad.tolist() for p in small] == [g.tolist() for g in grads]
 
 
 def test_clip_by_norm_does_not_overflow_in_float32():

@@ -7,15 +7,18 @@
 
 namespace rot180 {
 
-// `channels` output channels in as few panels as the tiles allow, as even as possible. Channels of
-// different groups never share a panel; panel p belongs to group p / per_group.
+// The output channels of each group in as few panels as the tiles allow, as even as possible.
+// Channels of different groups never share a panel; only depthwise, where every channel is a group
+// of its own, all of them are one panel without padding lanes.
 class Panels {
  public:
     template <class T>
-    Panels(const Kernels<T>& kernels, int64_t groups, int64_t group_channels)
-        : width_(kernels.width), groups_(groups), group_channels_(group_channels) {
-        vectors_ = (group_channels + width_ - 1) / width_;
-        per_group_ = (vectors_ + kernels.max_vectors - 1) / kernels.max_vectors;
+    Panels(const Kernels<T>& kernels, int64_t groups, int64_t group_channels, bool depthwise)
+        : width_(depthwise ? 1 : kernels.width),
+          groups_(depthwise ? 1 : groups),
+          group_channels_(depthwise ? groups : group_channels) {
+        vectors_ = (group_channels_ + width_ - 1) / width_;
+        per_group_ = depthwise ? 1 : (vectors_ + kernels.max_vectors - 1) / kernels.max_vectors;
     }
 
     int64_t count() const { return groups_ * per_group_; }
