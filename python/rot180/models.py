@@ -14,7 +14,7 @@ Seed: TypeAlias = np.random.Generator | int | None
 
 
 def digits_cnn(*, rng: Seed = None, dtype: npt.DTypeLike = np.float32) -> Sequential:
-    """Three convolutions and one dense layer for 8x8 images, 25,866 parameters.
+    """Three convolutions and one dense layer for 8x8 images, 93,962 parameters.
 
     Trained by ``rot180 train`` on scikit-learn's digits.
 
@@ -38,13 +38,13 @@ def digits_cnn(*, rng: Seed = None, dtype: npt.DTypeLike = np.float32) -> Sequen
     options: dict[str, Any] = {"rng": np.random.default_rng(rng), "dtype": dtype}
     return Sequential(
         [
-            Conv2d(1, 16, 3, padding=1, activation="relu", **options),
-            Conv2d(16, 32, 3, padding=1, activation="relu", **options),
-            MaxPool2d(2),
+            Conv2d(1, 32, 3, padding=1, activation="relu", **options),
             Conv2d(32, 64, 3, padding=1, activation="relu", **options),
-            AvgPool2d(2),
+            MaxPool2d(2),
+            Conv2d(64, 128, 3, padding=1, activation="relu", **options),
+            AvgPool2d(4),  # over all that is left: half as many mistakes as without it
             Flatten(),
-            Linear(256, 10, **options),
+            Linear(128, 10, **options),
         ]
     )
 
