@@ -106,30 +106,33 @@ def test_sgd_against_reference(name, dtype):
 class StateMadeAnew(optim.Adam):
     """M24."""
 
-    def _update(self, positions, step):
+    def _update(self, values, grads, step):
         self.m, self.v = self._zeros(), self._zeros()
-        super()._update(positions, step)
+        super()._update(values, grads, step)
 
 
 class CountedPerTensor(optim.Adam):
     """M28: t goes up once for each tensor."""
 
-    def _update(self, positions, step):
-        for i, position in enumerate(positions):
-            super()._update([position], (step - 1) * len(positions) + i + 1)
+    def _update(self, values, grads, step):
+        m, v, count = self.m, self.v, len(values)
+        for i in range(count):
+            self.m, self.v = [m[i]], [v[i]]
+            super()._update([values[i]], [grads[i]], (step - 1) * count + i + 1)
+        self.m, self.v = m, v
 
 
 class StateShared(optim.Adam):
     """F19: tensors of one shape share their state; here the two smallest do."""
 
-    def _update(self, positions, step):
+    def _update(self, values, grads, step):
         self.m[1][:1] = self.m[3]
-        super()._update(positions, step)
+        super()._update(values, grads, step)
 
 
 class CountedFromZero(optim.Adam):
-    def _update(self, positions, step):
-        super()._update(positions, max(step - 1, 1))
+    def _update(self, values, grads, step):
+        super()._update(values, grads, max(step - 1, 1))
 
 
 @pytest.mark.parametrize("mistake", [StateMadeAnew, CountedPerTensor, StateShared, CountedFromZero])
@@ -328,8 +331,8 @@ NAN = float("nan")
     [
         ({"lr": -1e-3}, "lr must be at least 0"),
         ({"lr": NAN}, "lr must be at least 0"),
-        ({"lr": float("inf")}, "lr must be at least 0.0 and finite"),
-        ({"betas": (1.0, 0.999)}, r"betas\[0\] must be at least 0.0 and less than 1.0, got 1.0"),
+        ({"lr": float("inf")}, "lr must be at least 0 and finite"),
+        ({"betas": (1.0, 0.999)}, r"betas\[0\] must be at least 0 and less than 1, got 1.0"),
         ({"betas": (0.9, -0.1)}, r"betas\[1\]"),
         ({"eps": 0}, "eps must be greater than 0"),
         ({"eps": NAN}, "eps must be greater than 0"),
@@ -354,7 +357,7 @@ def test_options_of_the_wrong_type():
     ("options", "message"),
     [
         ({"lr": -1}, "lr must be at least 0"),
-        ({"lr": 1, "momentum": 1.0}, "momentum must be at least 0.0 and less than 1.0"),
+        ({"lr": 1, "momentum": 1.0}, "momentum must be at least 0 and less than 1"),
         ({"lr": 1, "momentum": -0.1}, "momentum"),
         ({"lr": 1, "nesterov": True}, "nesterov=True needs momentum greater than 0"),
         ({"lr": 1, "weight_decay": NAN}, "weight_decay"),

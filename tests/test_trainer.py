@@ -204,9 +204,9 @@ def changed(labels, index, value):
     [
         (X, LABELS[:-1], ValueError, "x has 12 samples and y has 11"),
         (X[:0], LABELS[:0], ValueError, r"x has shape \(0, 6, 5, 1\).*at least one sample"),
-        (X, LABELS.astype(float), TypeError, "y has dtype float64, expected integer labels"),
-        (X, changed(LABELS, 7, 2), ValueError, r"y\[7\] is 2, expected a label from 0 to 1"),
-        (X, changed(LABELS, 3, -1), ValueError, r"y\[3\] is -1, expected a label from 0 to 1"),
+        (X, LABELS.astype(float), TypeError, "y has dtype float64, expected class numbers"),
+        (X, changed(LABELS, 7, 2), ValueError, r"y\[7\] is 2, expected 0 to 1"),
+        (X, changed(LABELS, 3, -1), ValueError, r"y\[3\] is -1, expected 0 to 1"),
         (X, np.eye(2, dtype=int)[LABELS], ValueError, "one-hot"),
         (X, 3, ValueError, "at least one sample"),
         (X[:, :5], LABELS, ValueError, r"layer 2, Linear\(48, 2\)"),
@@ -304,10 +304,10 @@ def test_ctrl_c_in_a_step_ends_the_step_first(progress, capsys):
     x, labels = blobs(24)
 
     class Interrupted(rot180.optim.Adam):
-        def _update(self, positions, step):
+        def _update(self, values, grads, step):
             if step == 2:
                 signal.raise_signal(signal.SIGINT)
-            super()._update(positions, step)
+            super()._update(values, grads, step)
 
     trainer, good = classifier(), classifier()
     trainer.optimizer = Interrupted(trainer.model.parameters(), lr=0.01)

@@ -106,21 +106,22 @@ def rows_of_classes(name: str, value: ArrayLike) -> FloatArray:
     return array
 
 
-def class_labels(labels: ArrayLike, rows: int, classes: int) -> NDArray[np.int64]:
+def class_labels(name: str, labels: ArrayLike, rows: int, classes: int) -> NDArray[np.int64]:
     """One class number for each row, as int64; an error names the first that is out of range."""
     if rows == 0:
         raise ValueError("the batch is empty, N = 0: expected at least one example to average over")
-    array = as_array("labels", labels)
+    array = as_array(name, labels)
     if array.dtype.kind not in "iu":
         raise TypeError(
-            f"labels has dtype {array.dtype}, expected class numbers as integers: "
-            "pass labels.astype(numpy.int64)"
+            f"{name} has dtype {array.dtype}, expected class numbers as integers: "
+            f"pass {name}.astype(numpy.int64)"
         )
-    expect_shape("labels", array, (rows,), "one class number for each example")
+    hint = f"; pass {name}.argmax(axis=1) if it is one-hot" if array.ndim == 2 else ""
+    expect_shape(name, array, (rows,), f"one class number for each example{hint}")
     wrong = np.flatnonzero((array < 0) | (array >= classes))
     if wrong.size:
         first = int(wrong[0])
-        raise ValueError(f"labels[{first}] is {int(array[first])}, expected 0 to {classes - 1}")
+        raise ValueError(f"{name}[{first}] is {int(array[first])}, expected 0 to {classes - 1}")
     return np.ascontiguousarray(array, np.int64)
 
 

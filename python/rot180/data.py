@@ -44,11 +44,12 @@ def load_digits() -> ImageData:
 
     Examples
     --------
+    >>> import rot180
     >>> digits = rot180.data.load_digits()
     >>> digits.x_train.shape, digits.x_test.shape
     ((1347, 8, 8, 1), (450, 8, 8, 1))
     >>> digits.y_test[:5].tolist()
-    [2, 6, 9, 3, 7]
+    [2, 0, 4, 9, 4]
     """
     datasets, model_selection = _scikit_learn()
     bunch = datasets.load_digits()

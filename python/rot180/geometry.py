@@ -267,6 +267,12 @@ def int_pair(name: str, value: IntOrPair, *, smallest: int = 1) -> Pair:
 
 def positive_int(name: str, value: Any) -> int:
     """A whole number from 1 to 2**31 - 1."""
+    try:
+        value = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be an int, got {value!r} of type {type(value).__name__}"
+        ) from None
     return _bounded_int(name, value, 1)
 
 

@@ -33,7 +33,10 @@ def digits_cnn(*, rng: Seed = None, dtype: npt.DTypeLike = np.float32) -> Sequen
 
     Examples
     --------
-    >>> print(rot180.models.digits_cnn(rng=0).summary((8, 8, 1)))
+    >>> import numpy as np, rot180
+    >>> model = rot180.models.digits_cnn(rng=0)
+    >>> model.forward(np.zeros((2, 8, 8, 1), np.float32)).shape
+    (2, 10)
     """
     options: dict[str, Any] = {"rng": np.random.default_rng(rng), "dtype": dtype}
     return Sequential(
@@ -70,6 +73,7 @@ def lenet5(*, rng: Seed = None, dtype: npt.DTypeLike = np.float32) -> Sequential
 
     Examples
     --------
+    >>> import rot180
     >>> rot180.models.lenet5().output_shape((28, 28, 1))
     (10,)
     """
@@ -89,7 +93,7 @@ def lenet5(*, rng: Seed = None, dtype: npt.DTypeLike = np.float32) -> Sequential
 
 
 def blog_cnn(*, rng: Seed = None, dtype: npt.DTypeLike = np.float32) -> Sequential:
-    """Two convolutions and two dense layers for 28x28 images, 134,870 parameters.
+    """Two convolutions and two dense layers for 28x28 images, 134,826 parameters.
 
     conv 3x3x10, max-pool 2, conv 5x5x16, dense 100, dense 10: a network that first
     implementations often train, with SGD in batches of 512.
@@ -109,6 +113,7 @@ def blog_cnn(*, rng: Seed = None, dtype: npt.DTypeLike = np.float32) -> Sequenti
 
     Examples
     --------
+    >>> import rot180
     >>> rot180.models.blog_cnn().output_shape((28, 28, 1))
     (10,)
     """
@@ -150,6 +155,7 @@ def build(name: str, *, rng: Seed = None, dtype: npt.DTypeLike = np.float32) -> 
 
     Examples
     --------
+    >>> import rot180
     >>> len(rot180.models.build("digits_cnn"))
     7
     """

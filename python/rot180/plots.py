@@ -31,6 +31,16 @@ def plot_history(history: Mapping[str, Sequence[float]], path: PathLike) -> None
         If `history` has no epoch to draw.
     ImportError
         If Matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from rot180.plots import plot_history
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "curves.png"
+    ...     plot_history({"loss": [2.0, 0.5], "accuracy": [0.4, 0.9]}, path)
+    ...     path.exists()
+    True
     """
     panels = [("loss", "loss"), ("accuracy", "accuracy (%)")]
     panels = [(key, label) for key, label in panels if len(history.get(key, ()))]
@@ -73,6 +83,16 @@ def plot_confusion(matrix: npt.ArrayLike, class_names: Sequence[str], path: Path
         If `matrix` is not square with a row for each class, or holds no image.
     ImportError
         If Matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from rot180.plots import plot_confusion
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "confusion.png"
+    ...     plot_confusion([[9, 1], [0, 10]], ["cat", "dog"], path)
+    ...     path.exists()
+    True
     """
     counts = np.asarray(matrix)
     classes = len(class_names)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rot180.arguments import class_labels
 from rot180.callbacks import Callback
 from rot180.geometry import positive_int
 from rot180.history import History
@@ -272,26 +273,12 @@ class Trainer:
 
 def _check_labels(name: str, labels: Array, output_shape: tuple[int, ...]) -> None:
     """Check all labels at once, so that a bad one is found before the first step."""
-    if labels.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name} has dtype {labels.dtype}, expected integer labels: "
-            f"pass {name}.astype(numpy.int64)"
-        )
-    if labels.ndim != 1:
-        hint = ": pass y.argmax(axis=1) if it is one-hot" if labels.ndim == 2 else ""
-        raise ValueError(f"{name} has shape {labels.shape}, expected labels (N,){hint}")
     if len(output_shape) != 1:
         raise ValueError(
             f"the model's output for one sample has shape {output_shape}, expected (classes,) "
             "for CrossEntropy: end the model with Flatten() and Linear(features, classes)"
         )
-    wrong = np.flatnonzero((labels < 0) | (labels >= output_shape[0]))
-    if wrong.size:
-        first = int(wrong[0])
-        raise ValueError(
-            f"{name}[{first}] is {int(labels[first])}, expected a label from 0 to "
-            f"{output_shape[0] - 1}: the model has {output_shape[0]} outputs"
-        )
+    class_labels(name, labels, len(labels), output_shape[0])
 
 
 class _Means:

@@ -23,7 +23,7 @@ from rot180.layers import Sequential
 from rot180.trainer import NonFiniteLossError, Trainer
 
 MODEL = "digits_cnn"
-LEARNING_RATES = {"adam": 0.003, "sgd": 0.05}
+LEARNING_RATES = {"adam": 0.003, "sgd": 0.1}
 MOMENTUM = 0.9
 SAMPLE_SCALE = 8  # sample pictures are 8 times as large as the images, for people to look at
 

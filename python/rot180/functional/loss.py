@@ -70,7 +70,7 @@ def softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> tuple[float, 
     (1.386294, [[0.25, 0.25, 0.25, 0.25]])
     """
     logits = rows_of_classes("logits", logits)
-    checked = class_labels(labels, *logits.shape)
+    checked = class_labels("labels", labels, *logits.shape)
     probabilities = np.empty_like(logits)
     loss = _core.softmax_cross_entropy(logits, checked, probabilities)
     return loss, probabilities
@@ -102,7 +102,7 @@ def softmax_cross_entropy_grad_input(probabilities: ArrayLike, labels: ArrayLike
     [[0.25, -0.25]]
     """
     probabilities = rows_of_classes("probabilities", probabilities)
-    checked = class_labels(labels, *probabilities.shape)
+    checked = class_labels("labels", labels, *probabilities.shape)
     dlogits = np.empty_like(probabilities)
     _core.softmax_cross_entropy_grad_input(probabilities, checked, dlogits)
     return dlogits

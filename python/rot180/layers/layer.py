@@ -154,7 +154,7 @@ class Parameter:
 
     @property
     def grad(self) -> FloatArray:
-        """DL/dvalue, summed since the last `zero_grad`; zeros if there was no backward since."""
+        """Gradient dL/dvalue, summed since the last `zero_grad`; zeros if nothing came since."""
         if self._grad is None:
             self._grad = np.zeros_like(self._value)
         return self._grad

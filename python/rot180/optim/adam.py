@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rot180 import functional
-from rot180.arguments import adam_betas, real_number
+from rot180.arguments import FloatArray, adam_betas, real_number
 from rot180.layers import Parameter
 from rot180.optim.clip import check_positive
 from rot180.optim.optimizer import Optimizer
@@ -84,12 +84,12 @@ class Adam(Optimizer):
         self.m = self._zeros()
         self.v = self._zeros()
 
-    def _update(self, positions: list[int], step: int) -> None:
+    def _update(self, values: list[FloatArray], grads: list[FloatArray], step: int) -> None:
         functional.adam_step(
-            self._values(positions),
-            self._grads(positions),
-            [self.m[position] for position in positions],
-            [self.v[position] for position in positions],
+            values,
+            grads,
+            self.m,
+            self.v,
             step=step,
             lr=self.lr,
             betas=self.betas,

@@ -47,7 +47,6 @@ class Optimizer(ABC):
                 check_positive(name, limit)
         _check_parameters(self.parameters)
         self._names = _different_names(self.parameters)
-        self._same_dtype = _positions_by_dtype(self.parameters)
 
     def zero_grad(self) -> None:
         """Forget all gradients: call it before each backward."""
@@ -68,13 +67,14 @@ class Optimizer(ABC):
             clip_grad_value(self.parameters, self.clip_value)
         if self.clip_norm is not None:
             clip_grad_norm(self.parameters, self.clip_norm)
-        for positions in self._same_dtype:
-            self._update(positions, self.step_count + 1)
+        values = [parameter.value for parameter in self.parameters]
+        grads = [parameter.grad for parameter in self.parameters]
+        self._update(values, grads, self.step_count + 1)
         self.step_count += 1
 
     @abstractmethod
-    def _update(self, positions: list[int], step: int) -> None:
-        """Change the parameters at these positions; they are of one dtype."""
+    def _update(self, values: list[FloatArray], grads: list[FloatArray], step: int) -> None:
+        """Change the values, in place, by the gradients."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of what the optimizer remembers, enough to go on to the same bits.
@@ -150,12 +150,6 @@ class Optimizer(ABC):
         """One array of zeros for each parameter, of its shape and dtype."""
         return [np.zeros_like(parameter.value) for parameter in self.parameters]
 
-    def _values(self, positions: list[int]) -> list[FloatArray]:
-        return [self.parameters[position].value for position in positions]
-
-    def _grads(self, positions: list[int]) -> list[FloatArray]:
-        return [self.parameters[position].grad for position in positions]
-
 
 def _check_parameters(parameters: list[Parameter]) -> None:
     if not parameters:
@@ -181,10 +175,3 @@ def _different_names(parameters: list[Parameter]) -> list[str]:
         number = count[parameter.name]
         names.append(parameter.name if number == 1 else f"{parameter.name}#{number}")
     return names
-
-
-def _positions_by_dtype(parameters: list[Parameter]) -> list[list[int]]:
-    positions: dict[np.dtype[Any], list[int]] = {}
-    for position, parameter in enumerate(parameters):
-        positions.setdefault(parameter.value.dtype, []).append(position)
-    return list(positions.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rot180 import functional
-from rot180.arguments import real_number
+from rot180.arguments import FloatArray, real_number
 from rot180.layers import Parameter
 from rot180.optim.optimizer import Optimizer
 
@@ -80,11 +80,11 @@ class SGD(Optimizer):
         self.state_names = ("velocity",) if momentum else ()
         self.velocity = self._zeros() if momentum else []
 
-    def _update(self, positions: list[int], step: int) -> None:
+    def _update(self, values: list[FloatArray], grads: list[FloatArray], step: int) -> None:
         functional.sgd_step(
-            self._values(positions),
-            self._grads(positions),
-            [self.velocity[position] for position in positions] if self.momentum else None,
+            values,
+            grads,
+            self.velocity if self.momentum else None,
             lr=self.lr,
             momentum=self.momentum,
             nesterov=self.nesterov,

@@ -70,7 +70,7 @@ def softmax_cross_entropy(
     (0.2877, [[0.25, 0.75]])
     """
     shifted = _shifted_logits(logits)
-    labels = class_labels(labels, *shifted.shape)
+    labels = class_labels("labels", labels, *shifted.shape)
     log_sums = np.log(np.exp(shifted).sum(axis=1))
     log_likelihoods = shifted[np.arange(len(labels)), labels] - log_sums
     return float(-log_likelihoods.mean()), softmax(logits)
@@ -105,7 +105,7 @@ def softmax_cross_entropy_grad_input(
     [[0.25, -0.25]]
     """
     probabilities = rows_of_classes("probabilities", probabilities)
-    labels = class_labels(labels, *probabilities.shape)
+    labels = class_labels("labels", labels, *probabilities.shape)
     dlogits = probabilities.copy()
     dlogits[np.arange(len(labels)), labels] -= 1
     return dlogits / len(labels)
