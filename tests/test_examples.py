@@ -23,3 +23,11 @@ def test_training_loop():
     assert losses[-1] < 0.1 * losses[0]
     accuracy = re.search(r"held-out images: (\S+)%", done.stdout)
     assert float(accuracy[1]) >= 97
+
+
+def test_the_python_in_the_readme():
+    text = (EXAMPLES.parent / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, {})

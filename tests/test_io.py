@@ -332,6 +332,24 @@ class TestBadFiles:
         header["9.bias"] = header.pop("2.bias")
         assert_refused(write_file(saved[0], header, data), "misses '2.bias'", "has '9.bias'")
 
+    def test_a_gigabyte_of_something_else_is_not_read(self, tmp_path):
+        path, size = tmp_path / "w", 2**30
+        write_file(path, {"a": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}})
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size + size)  # a hole: it takes no room on the disk
+        script = (
+            "import resource, sys, rot180\n"
+            "model = rot180.Sequential([rot180.Linear(2, 2)])\n"
+            "rot180.io.save_weights(sys.argv[2], model)\n"  # imports what it needs
+            "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            "try: rot180.io.load_weights(sys.argv[1], model)\n"
+            "except ValueError as error: assert 'misses' in str(error)\n"
+            "else: sys.exit('was loaded')\n"
+            "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            "assert after - before < 0.05 * before, (before, after)\n"
+        )
+        subprocess.run([sys.executable, "-c", script, str(path), str(tmp_path / "own")], check=True)
+
     def test_many_wrong_names_stay_one_short_line(self, tmp_path):
         tensors = {f"{'x' * 500}{i}": np.zeros(1) for i in range(500)}
         safetensors.numpy.save_file(tensors, tmp_path / "w")

@@ -82,27 +82,30 @@ inline void correlate_tile(const CorrelateRow<T>& row, const T* x, T* y) {
     }
 }
 
-// The pixels that are left when no whole tile fits: the tile of exactly that many.
+// The tile of exactly `pixels` pixels, at most PIXELS.
 template <class T, int PIXELS, int VECTORS>
-inline void correlate_rest(const CorrelateRow<T>& row, int64_t pixels, const T* x, T* y) {
+inline void correlate_pixels(const CorrelateRow<T>& row, int64_t pixels, const T* x, T* y) {
     if constexpr (PIXELS > 0) {
         if (pixels == PIXELS) {
             correlate_tile<T, PIXELS, VECTORS>(row, x, y);
         } else {
-            correlate_rest<T, PIXELS - 1, VECTORS>(row, pixels, x, y);
+            correlate_pixels<T, PIXELS - 1, VECTORS>(row, pixels, x, y);
         }
     }
 }
 
+// As few tiles as will do, and as even as possible: 7 pixels are 4 and 3, not 6 and 1, for a tile of
+// one pixel waits on every addition.
 template <class T, int VECTORS>
 void correlate_row_of(const CorrelateRow<T>& row) {
     constexpr int PIXELS = tile_pixels(VECTORS);
-    int64_t p = 0;
-    for (; p + PIXELS <= row.pixels; p += PIXELS) {
-        correlate_tile<T, PIXELS, VECTORS>(row, row.x + p * row.x_stride, row.y + p * row.y_stride);
+    const int64_t tiles = (row.pixels + PIXELS - 1) / PIXELS;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t first = tile * row.pixels / tiles;
+        const int64_t pixels = (tile + 1) * row.pixels / tiles - first;
+        correlate_pixels<T, PIXELS, VECTORS>(row, pixels, row.x + first * row.x_stride,
+                                             row.y + first * row.y_stride);
     }
-    correlate_rest<T, PIXELS - 1, VECTORS>(row, row.pixels - p, row.x + p * row.x_stride,
-                                           row.y + p * row.y_stride);
 }
 
 template <class T>

@@ -51,13 +51,14 @@ inline void outer_product_tile(const OuterProduct<T>& product, int64_t first_row
     }
 }
 
+// The tile of exactly `rows` rows, at most ROWS.
 template <class T, int ROWS, int VECTORS>
-inline void outer_product_rest(const OuterProduct<T>& product, int64_t first_row) {
+inline void outer_product_rows(const OuterProduct<T>& product, int64_t rows, int64_t first_row) {
     if constexpr (ROWS > 0) {
-        if (product.rows - first_row == ROWS) {
+        if (rows == ROWS) {
             outer_product_tile<T, ROWS, VECTORS>(product, first_row);
         } else {
-            outer_product_rest<T, ROWS - 1, VECTORS>(product, first_row);
+            outer_product_rows<T, ROWS - 1, VECTORS>(product, rows, first_row);
         }
     }
 }
@@ -65,11 +66,12 @@ inline void outer_product_rest(const OuterProduct<T>& product, int64_t first_row
 template <class T, int VECTORS>
 void outer_product_of(const OuterProduct<T>& product) {
     constexpr int ROWS = tile_pixels(VECTORS);
-    int64_t row = 0;
-    for (; row + ROWS <= product.rows; row += ROWS) {
-        outer_product_tile<T, ROWS, VECTORS>(product, row);
+    const int64_t tiles = (product.rows + ROWS - 1) / ROWS;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t first = tile * product.rows / tiles;
+        const int64_t rows = (tile + 1) * product.rows / tiles - first;
+        outer_product_rows<T, ROWS, VECTORS>(product, rows, first);
     }
-    outer_product_rest<T, ROWS - 1, VECTORS>(product, row);
 }
 
 template <class T>

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t plenty_of_tasks = 32;
 // Accumulators live in registers for this many pixels before they go back to memory.
-constexpr int64_t pixels_per_block = 256;
+constexpr int64_t pixels_per_block = 128;
 constexpr int64_t widest_block = 192;
 constexpr int64_t largest_slots = int64_t(1) << 23;  // elements of partial sums
 
@@ -108,8 +108,8 @@ PixelBlock<T> pixel_block(const Conv2dShape& shape, const Schedule& plan, int64_
     return block;
 }
 
-// dy of one panel as (pixels, lanes), zero past the last channel, for panels that end within a
-// vector: the tile reads whole vectors.
+// dy of one panel as (pixels, lanes), zero past the last channel: the tile reads whole vectors, and
+// reads them once for each of its rows, so they had better lie together in the first-level cache.
 template <class T>
 void pack_dy(PixelBlock<T>& block, int64_t channels, int64_t lanes, T* to) {
     const T* packed = to;
@@ -136,7 +136,7 @@ void add_block(const Kernels<T>& kernels, const Conv2dShape& shape, const Panels
     const int64_t in_channels = shape.group_in_channels();
     block.x += group * in_channels;
     block.dy += group * shape.group_out_channels() + panels.first_channel(panel);
-    if (panels.channels(panel) < lanes) pack_dy(block, panels.channels(panel), lanes, dy_copy);
+    pack_dy(block, panels.channels(panel), lanes, dy_copy);
 
     // Without dilation and groups, a window row is contiguous in x and in dweight.
     const bool one_run = shape.dilation_w == 1 && shape.groups == 1;

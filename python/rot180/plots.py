@@ -140,7 +140,7 @@ def _set_limits(axes: Any, key: str) -> None:
         axes.set_ylim(max(0, low), 100 + 0.02 * (100 - max(0, low)))
 
 
-def _cell_colours(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def _cell_colours(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Blue by row share on the diagonal, red off it, with a scale of its own.
 
     One scale for both would leave a mistake of 2 % invisible beside 98 %.
@@ -149,7 +149,7 @@ def _cell_colours(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     mistakes = share * ~np.eye(len(counts), dtype=bool)
     white, blue, red = (np.array(rgb) / 255 for rgb in ((255,) * 3, (158, 202, 225), (239, 83, 80)))
     strength = np.sqrt(mistakes / max(0.1, float(mistakes.max())))[..., np.newaxis]
-    colours = white + strength * (red - white)
+    colours: npt.NDArray[Any] = white + strength * (red - white)
     diagonal = np.arange(len(counts))
     colours[diagonal, diagonal] = white + share[diagonal, diagonal, np.newaxis] * (blue - white)
     return colours
@@ -160,12 +160,13 @@ def _figure(width: float, height: float) -> Any:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise ImportError(
             'pictures are drawn with Matplotlib: pip install "rot180[train]"'
         ) from error
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    margins = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    figure = Figure(figsize=(width, height), layout=margins)
     FigureCanvasAgg(figure)
     return figure
 

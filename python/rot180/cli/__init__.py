@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
         return status
+    except SystemExit as end:  # --help and --version have printed what was asked for
+        return int(end.code or 0)
     except (UsageError, OSError, ValueError, ImportError, MemoryError) as error:
         if isinstance(error, BrokenPipeError):  # the reader, head for one, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,10 +9,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-FloatArray: TypeAlias = npt.NDArray[np.float32]
+Array: TypeAlias = npt.NDArray[Any]
 
 # Where a stroke begins, from 0 (ground) to 1 (the brightest pixel).
 STROKE = 0.25
+
+# Longer pictures are first made smaller: a photograph needs no gigabyte to become 8x8.
+LONGEST_SIDE = 1024
 
 # Images whose brightest and darkest pixel are closer than this are blank.
 FAINTEST_CONTRAST = 1 / 32
@@ -21,7 +24,7 @@ FAINTEST_CONTRAST = 1 / 32
 class Images(NamedTuple):
     """What a file held: x (N, H, W, 1) from 0 to 1, and what was done to it, in words."""
 
-    x: FloatArray
+    x: Array
     notes: tuple[str, ...] = ()
 
 
@@ -53,7 +56,7 @@ def read_images(path: Path, height: int, width: int) -> Images:
     return _read_picture(path, height, width)
 
 
-def _read_array(path: Path, height: int, width: int) -> FloatArray:
+def _read_array(path: Path, height: int, width: int) -> Array:
     try:
         # Mapped: a header that promises more than the file holds is refused, not allocated.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -76,7 +79,8 @@ def _read_array(path: Path, height: int, width: int) -> FloatArray:
             f"{path} has values from {low:g} to {high:g}: expected 0..1, 0..16 or 0..255"
         )
     scale = next(limit for limit in (1, 16, 255) if high <= limit)
-    return (array / np.float32(scale)).astype(np.float32)
+    scaled: Array = (array / np.float32(scale)).astype(np.float32)
+    return scaled
 
 
 def _read_picture(path: Path, height: int, width: int) -> Images:
@@ -96,41 +100,43 @@ def _read_picture(path: Path, height: int, width: int) -> Images:
     return Images((x / x.max())[np.newaxis, :, :, np.newaxis], tuple(notes))
 
 
-def _grey(path: Path) -> FloatArray:
+def _grey(path: Path) -> Array:
     """Brightness from 0 to 1 of a picture of any mode, (H, W)."""
     pillow = _pillow()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
             with pillow.open(path, formats=["PNG", "JPEG"]) as image:
-                if image.mode.startswith("I"):  # 16 bits
-                    return np.asarray(image, np.float32) / 65535
                 return _flatten(image)
     except (pillow.DecompressionBombWarning, pillow.DecompressionBombError):
         raise ValueError(f"{path} has too many pixels") from None
+    except PermissionError:
+        raise
     except Exception as error:  # a damaged file raises almost anything in the decoders
-        if isinstance(error, PermissionError):
-            raise
         text = str(error).replace(repr(str(path)), "the file")
         raise ValueError(f"{path} is not a readable PNG, JPEG or NPY file: {text}") from None
 
 
-def _flatten(image: Any) -> FloatArray:
+def _flatten(image: Any) -> Array:
     """Lay a picture with transparency on whichever of black and white its strokes differ from."""
-    rgba = np.asarray(image.convert("RGBA"), np.float32) / 255
-    grey = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
-    alpha = rgba[..., 3]
+    if image.mode.startswith("I"):  # 16 bits of grey
+        return np.asarray(image, np.float32) / np.float32(65535)
+    rgba = image.convert("RGBA")
+    rgba = rgba.reduce(max(1, max(rgba.size) // LONGEST_SIDE))
+    grey: Array = np.asarray(rgba.convert("L"), np.float32) / np.float32(255)
+    alpha: Array = np.asarray(rgba.getchannel("A"), np.float32) / np.float32(255)
     if alpha.min() == 1:
         return grey
     strokes_are_bright = float((grey * alpha).sum()) > 0.5 * float(alpha.sum())
-    return grey * alpha + (1 - alpha) * (not strokes_are_bright)
+    ground = np.float32(0 if strokes_are_bright else 1)
+    return alpha * grey + (1 - alpha) * ground
 
 
-def _border(grey: FloatArray) -> FloatArray:
+def _border(grey: Array) -> Array:
     return np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
 
 
-def _fill_height(grey: FloatArray) -> FloatArray:
+def _fill_height(grey: Array) -> Array:
     """Cut a square around the strokes, unless they fill the height of a square already.
 
     The digits of the data set reach from the first row to the last.
@@ -147,7 +153,7 @@ def _fill_height(grey: FloatArray) -> FloatArray:
     return square
 
 
-def _resize(grey: FloatArray, height: int, width: int) -> FloatArray:
+def _resize(grey: Array, height: int, width: int) -> Array:
     """Average over boxes, as the data set was made from larger bitmaps."""
     pillow = _pillow()
     image = pillow.fromarray(grey).resize((width, height), pillow.Resampling.BOX)

@@ -280,6 +280,5 @@ def _cached_plan(*arguments: Any) -> _Plan:
 def _check_indexable(shape: tuple[int, ...]) -> None:
     if shape[1] * shape[2] > LARGEST_INDEXED_IMAGE:
         raise ValueError(
-            f"x has shape {shape}: an image of more than {LARGEST_INDEXED_IMAGE} pixels "
-            "has no 32-bit index"
+            f"x has {shape[1]} * {shape[2]} pixels in an image, more than int32 indices can count"
         )

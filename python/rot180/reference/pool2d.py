@@ -128,6 +128,7 @@ def max_pool2d_grad_input(
     geometry = pool2d_geometry(shape, kernel_size, stride, padding)
     gradient = as_batch("dy", dy)
     expect_shape("dy", gradient, geometry.output_shape, "the shape of max_pool2d's output")
+    _expect_countable(*shape[1:3])
     chosen = _checked_indices(indices, dy.shape, shape[1] * shape[2]).reshape(gradient.shape)
     image, channel = np.arange(shape[0]).reshape(-1, 1, 1, 1), np.arange(shape[3])
     dx = np.zeros((shape[0], shape[1] * shape[2], shape[3]), dy.dtype)
@@ -246,11 +247,15 @@ def _counts(geometry: Pool2dGeometry, dtype: np.dtype[Any], include_pad: bool) -
 def _pixel_numbers(geometry: Pool2dGeometry) -> NDArray[np.int32]:
     """Count the pixels of an image row by row, as (1, H, W, 1)."""
     _, height, width, _ = geometry.input_shape
-    if height * width - 1 > LARGEST_EXTENT:
+    _expect_countable(height, width)
+    return np.arange(height * width, dtype=np.int32).reshape(1, height, width, 1)
+
+
+def _expect_countable(height: int, width: int) -> None:
+    if height * width > LARGEST_EXTENT:
         raise ValueError(
             f"x has {height} * {width} pixels in an image, more than int32 indices can count"
         )
-    return np.arange(height * width, dtype=np.int32).reshape(1, height, width, 1)
 
 
 def _checked_indices(given: Any, shape: tuple[int, ...], pixels: int) -> NDArray[Any]:
