@@ -114,6 +114,21 @@ class TestTrain:
             last = list(csv.DictReader(file))[-1]
         assert float(last["val_accuracy"]) == pytest.approx(right)
 
+    def test_rows_of_the_confusion_matrix_are_the_true_digits(self, tmp_path, monkeypatch):
+        drawn = []
+        monkeypatch.setattr(
+            "rot180.plots.plot_confusion", lambda *arguments: drawn.append(arguments)
+        )
+        assert main(["train", "--epochs", "1", "--out", str(tmp_path)]) == 0
+        ((matrix, names, path),) = drawn
+        digits = data.load_digits()
+        assert matrix.sum(axis=1).tolist() == np.bincount(digits.y_test).tolist()
+        model = models.digits_cnn()
+        io.load_weights(tmp_path / "weights.safetensors", model)
+        predicted = model.forward(digits.x_test).argmax(axis=1)
+        assert matrix.sum(axis=0).tolist() == np.bincount(predicted, minlength=10).tolist()
+        assert (names, path) == (digits.class_names, tmp_path / "confusion.png")
+
     def test_same_seed_same_bits_whatever_the_threads(self, tmp_path, num_threads):
         def train(name, *options):
             out = tmp_path / name
@@ -162,7 +177,7 @@ class TestTrain:
             if epoch == 2:
                 trainer.model[0].weight.value[...] = np.nan
 
-        monkeypatch.setattr("rot180.cli.train._LinearDecay.on_epoch_begin", on_epoch_begin)
+        monkeypatch.setattr("rot180.cli.train.LinearDecay.on_epoch_begin", on_epoch_begin)
         assert main(["train", "--epochs", "3", "--out", str(tmp_path)]) == 1
         assert "weights.safetensors holds the weights after epoch 1" in error_line(capsys)
         model = models.digits_cnn()
@@ -215,6 +230,8 @@ class TestInterrupt:
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
+            (tmp_path / "run").mkdir(exist_ok=True)
+            (tmp_path / "run" / "curves.png").write_text("of an earlier run")
             while "2/100000" not in process.stdout.readline():
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)
@@ -225,13 +242,14 @@ class TestInterrupt:
         io.load_weights(tmp_path / kept[1], models.digits_cnn())
         with (tmp_path / "run" / "history.csv").open(newline="") as file:
             assert len(list(csv.DictReader(file))) in (int(kept[2]), int(kept[2]) - 1)
-        assert {path.name for path in (tmp_path / "run").iterdir()} <= RESULTS
+        found = {path.name for path in (tmp_path / "run").iterdir()}
+        assert found == {"weights.safetensors", "history.csv"}
 
     def test_ctrl_c_before_the_first_epoch_ends(self, tmp_path, capsys, monkeypatch):
         def interrupt(*arguments):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("rot180.cli.train._EpochKeeper.on_batch_end", interrupt)
+        monkeypatch.setattr("rot180.cli.train.EpochKeeper.on_batch_end", interrupt)
         assert main(["train", "--out", str(tmp_path)]) == 130
         assert capsys.readouterr().err == (
             "rot180: stopped: nothing was saved before the end of the first epoch\n"

@@ -1,7 +1,7 @@
 #include "threads.h"
 
 #include <pthread.h>
-#include <unistd.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -111,29 +112,54 @@ void* wait_at(void* argument) {
     return nullptr;
 }
 
+struct Trial {
+    pthread_t thread;
+    void* stack;
+};
+
 // Starts up to `wanted` threads that live at the same time, ends them, says how many there were.
+// Their stacks are ours and go back to the system: those of the C library would stay in its cache
+// and be missing when OpenMP asks for its own.
 int threads_that_start(int wanted) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    size_t stack_size = 0;
+    pthread_attr_getstacksize(&attributes, &stack_size);
+    stack_size *= 2;  // a thread costs more than its stack, and the caller wants memory too
     Gate gate;
-    pthread_t started[64];
-    int count = 0;
-    while (count < std::min(wanted, 64) &&
-           pthread_create(&started[count], nullptr, wait_at, &gate) == 0) {
-        ++count;
+    std::vector<Trial> trials;
+    trials.reserve(size_t(wanted));
+    while (int(trials.size()) < wanted) {
+        void* stack =
+            mmap(nullptr, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (stack == MAP_FAILED) break;
+        pthread_attr_setstack(&attributes, stack, stack_size);
+        pthread_t thread;
+        if (pthread_create(&thread, &attributes, wait_at, &gate) != 0) {
+            munmap(stack, stack_size);
+            break;
+        }
+        trials.push_back({thread, stack});
     }
     pthread_mutex_lock(&gate.mutex);
     gate.open = true;
     pthread_cond_broadcast(&gate.opened);
     pthread_mutex_unlock(&gate.mutex);
-    for (int i = 0; i < count; ++i) pthread_join(started[i], nullptr);
-    return count < std::min(wanted, 64) ? count : wanted;
+    for (const Trial& trial : trials) {
+        pthread_join(trial.thread, nullptr);
+        munmap(trial.stack, stack_size);
+    }
+    pthread_attr_destroy(&attributes);
+    return int(trials.size());
 }
 
 #if defined(_OPENMP)
-// A child of fork has none of its parent's threads, yet OpenMP would wait for them. So the pool is
-// shut down before the fork, on both sides, and starts again when next it is needed.
+// A child of fork has none of its parent's threads, yet GCC's OpenMP would wait for them. So its
+// pool is shut down before the fork and starts again when next it is needed. Clang's sees to it
+// itself.
 void before_fork() {
     pooled_team = 1;
-#if _OPENMP >= 201811 || (defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 10)
+#if !defined(__clang__)
     omp_pause_resource_all(omp_pause_hard);
 #endif
 }

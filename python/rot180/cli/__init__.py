@@ -7,11 +7,8 @@ import sys
 from collections.abc import Sequence
 
 import rot180
-from rot180.cli import info, predict, train
+from rot180.cli import exit_status, info, predict, train
 from rot180.cli.parser import Parser, UsageError, one_line
-
-EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130  # what a shell reports after Ctrl-C: 128 + SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,12 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, OSError, ValueError, ImportError, MemoryError) as error:
         if isinstance(error, BrokenPipeError):  # the reader, head for one, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
+            return exit_status.SUCCESS
         print(f"rot180: error: {one_line(error)}", file=sys.stderr)
-        return EXIT_USER_ERROR
+        return exit_status.USER_ERROR
     except KeyboardInterrupt:
         print("rot180: stopped", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return exit_status.INTERRUPTED
 
 
 def _parser() -> Parser:

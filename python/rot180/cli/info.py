@@ -8,6 +8,7 @@ import platform
 import numpy as np
 
 import rot180
+from rot180.cli import exit_status
 from rot180.cli.parser import Commands
 
 
@@ -39,4 +40,4 @@ def run(arguments: argparse.Namespace) -> int:
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f"{name:<{width}}  {value}")
-    return 0
+    return exit_status.SUCCESS

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rot180 import functional, io, models
+from rot180.cli import exit_status
 from rot180.cli.images import Images, read_images
 from rot180.cli.parser import Commands, one_line
 from rot180.layers import Sequential
@@ -39,14 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Classify every image; complain of those that cannot be read."""
     network = _load_network(arguments.weights)
     names = max(len(str(path)) for path in arguments.images)
-    status = 0
+    status = exit_status.SUCCESS
     for path in arguments.images:
         try:
             images = read_images(path, *network.image_size)
         except (OSError, ValueError) as error:
             sys.stdout.flush()
             print(f"rot180: error: {one_line(error)}", file=sys.stderr)
-            status = 2
+            status = exit_status.USER_ERROR
             continue
         for index, (class_name, probability) in enumerate(_classify(network, images)):
             name = f"{path}[{index}]" if len(images.x) > 1 else str(path)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import shlex
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 import rot180
 from rot180 import data, io, losses, models, optim, plots
-from rot180.callbacks import Callback
+from rot180.cli import exit_status
+from rot180.cli.epochs import PICTURES, EpochKeeper, LinearDecay
 from rot180.cli.parser import Commands, UsageError, non_negative_int, positive_float, positive_int
-from rot180.history import History
 from rot180.layers import Sequential
 from rot180.trainer import NonFiniteLossError, Trainer
 
@@ -26,9 +26,6 @@ MODEL = "digits_cnn"
 LEARNING_RATES = {"adam": 0.003, "sgd": 0.1}
 MOMENTUM = 0.9
 SAMPLE_SCALE = 8  # sample pictures are 8 times as large as the images, for people to look at
-
-EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 # Modules of the "train" extra, looked for before the training rather than after it.
 EXTRAS = {
@@ -97,102 +94,33 @@ def run(arguments: argparse.Namespace) -> int:
         flush=True,
     )
     steps = arguments.epochs * -(-len(digits.x_train) // arguments.batch_size)
-    keeper = _EpochKeeper(out, model, digits, arguments.epochs, steps)
+    keeper = EpochKeeper(out, model, _metadata(digits), arguments.epochs, steps)
     try:
         start = time.perf_counter()
         trainer = Trainer(model, optimizer, losses.CrossEntropy())
-        trainer.fit(
-            digits.x_train,
-            digits.y_train,
-            epochs=arguments.epochs,
-            batch_size=arguments.batch_size,
-            validation_data=(digits.x_test, digits.y_test),
-            callbacks=[_LinearDecay(optimizer.lr, arguments.epochs), keeper],
-            seed=arguments.seed,
-            progress=False,  # the keeper has one bar for all epochs
-        )
+        with contextlib.closing(keeper):  # the bar goes before anything else is printed
+            trainer.fit(
+                digits.x_train,
+                digits.y_train,
+                epochs=arguments.epochs,
+                batch_size=arguments.batch_size,
+                validation_data=(digits.x_test, digits.y_test),
+                callbacks=[LinearDecay(optimizer.lr, arguments.epochs), keeper],
+                seed=arguments.seed,
+                progress=False,  # the keeper has one bar for all epochs
+            )
         seconds = time.perf_counter() - start
         predicted = trainer.predict(digits.x_test).argmax(axis=1)
-        right = int((predicted == digits.y_test).sum())
-        print(
-            f"\nheld-out accuracy: {100 * right / len(predicted):.2f} % "
-            f"({right} of {len(predicted)}), trained in {seconds:.1f} s"
-        )
+        _print_accuracy(predicted, digits, seconds)
         _write_results(out, keeper, predicted, digits)
     except KeyboardInterrupt:
         print(f"rot180: stopped: {keeper.kept()}", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return exit_status.INTERRUPTED
     except NonFiniteLossError as error:
         print(f"rot180: error: {error}; {keeper.kept()}", file=sys.stderr)
-        return EXIT_FAILED
-    finally:
-        keeper.close()
+        return exit_status.FAILED
     _print_paths(out)
-    return 0
-
-
-class _LinearDecay(Callback):
-    """Let the learning rate fall evenly towards 0, a step each epoch."""
-
-    def __init__(self, lr: float, epochs: int) -> None:
-        self.lr = lr
-        self.epochs = epochs
-
-    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
-        trainer.optimizer.lr = self.lr * (1 - (epoch - 1) / self.epochs)
-
-
-class _EpochKeeper(Callback):
-    """Shows the progress, and after each epoch prints a line and saves the weights and figures."""
-
-    def __init__(
-        self, out: Path, model: Sequential, digits: data.ImageData, epochs: int, steps: int
-    ) -> None:
-        from tqdm import tqdm
-
-        self.weights = out / "weights.safetensors"
-        self.table = out / "history.csv"
-        self.history = History()
-        self._model = model
-        self._metadata = {
-            "model": MODEL,
-            "input_shape": " ".join(map(str, digits.x_train.shape[1:])),
-            "input_range": "0 1",
-            "classes": " ".join(digits.class_names),
-        }
-        self._epochs = epochs
-        # disable=None: only on a terminal.
-        self._bar = tqdm(total=steps, unit="step", leave=False, disable=None)
-        self._print("epoch    loss  accuracy  val loss  val accuracy  seconds")
-
-    def on_batch_end(
-        self, trainer: Trainer, epoch: int, batch: int, logs: Mapping[str, float]
-    ) -> None:
-        self._bar.update()
-
-    def on_epoch_end(self, trainer: Trainer, epoch: int, logs: Mapping[str, float]) -> None:
-        io.save_weights(self.weights, self._model, self._metadata)
-        self.history.append(logs)
-        self.history.to_csv(self.table)
-        self._print(
-            f"{f'{epoch}/{self._epochs}':>5}  {logs['loss']:6.4f}  {100 * logs['accuracy']:6.2f} %"
-            f"  {logs['val_loss']:8.4f}  {100 * logs['val_accuracy']:10.2f} %"
-            f"  {logs['seconds']:7.2f}"
-        )
-
-    def kept(self) -> str:
-        """Say what of this run is on the disk."""
-        if not self.history.epochs:
-            return "nothing was saved before the end of the first epoch"
-        return f"{self.weights} holds the weights after epoch {self.history.epochs}"
-
-    def close(self) -> None:
-        """Take the bar away, so that the terminal is as it was."""
-        self._bar.close()
-
-    def _print(self, line: str) -> None:
-        self._bar.write(line, file=sys.stdout)
-        sys.stdout.flush()
+    return exit_status.SUCCESS
 
 
 def _optimizer(arguments: argparse.Namespace, model: Sequential) -> optim.Optimizer:
@@ -202,13 +130,32 @@ def _optimizer(arguments: argparse.Namespace, model: Sequential) -> optim.Optimi
     return optim.Adam(model.parameters(), lr)
 
 
+def _metadata(digits: data.ImageData) -> dict[str, str]:
+    """What ``rot180 predict`` must know about the weights."""
+    return {
+        "model": MODEL,
+        "input_shape": " ".join(map(str, digits.x_train.shape[1:])),
+        "input_range": "0 1",
+        "classes": " ".join(digits.class_names),
+    }
+
+
+def _print_accuracy(predicted: npt.NDArray[Any], digits: data.ImageData, seconds: float) -> None:
+    right, total = int((predicted == digits.y_test).sum()), len(predicted)
+    print(
+        f"\nheld-out accuracy: {100 * right / total:.2f} % ({right} of {total}), "
+        f"trained in {seconds:.1f} s"
+    )
+
+
 def _write_results(
-    out: Path, keeper: _EpochKeeper, predicted: npt.NDArray[Any], digits: data.ImageData
+    out: Path, keeper: EpochKeeper, predicted: npt.NDArray[Any], digits: data.ImageData
 ) -> None:
-    plots.plot_history(keeper.history, out / "curves.png")
+    curves, confusion = (out / name for name in PICTURES)
+    plots.plot_history(keeper.history, curves)
     matrix = np.zeros((len(digits.class_names),) * 2, np.int64)
     np.add.at(matrix, (digits.y_test, predicted), 1)
-    plots.plot_confusion(matrix, digits.class_names, out / "confusion.png")
+    plots.plot_confusion(matrix, digits.class_names, confusion)
     _write_samples(out / "samples", digits)
 
 
