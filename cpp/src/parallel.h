@@ -14,7 +14,7 @@
 namespace rot180 {
 
 // Below this many operations a second thread costs more than it brings.
-inline constexpr double operations_worth_a_thread = 1e5;
+inline constexpr double operations_worth_a_thread = 3e5;
 
 // Runs task(index, thread) for every index in [0, tasks), thread < team. Tasks must not throw, and
 // what they compute may depend on the index only: that is what keeps the bits the same for any
