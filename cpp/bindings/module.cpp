@@ -6,6 +6,7 @@ void bind_runtime(pybind11::module_& module);
 void bind_activation(pybind11::module_& module);
 void bind_conv2d(pybind11::module_& module);
 void bind_pool2d(pybind11::module_& module);
+void bind_memory(pybind11::module_& module);
 void bind_loss(pybind11::module_& module);
 void bind_optim(pybind11::module_& module);
 
@@ -15,6 +16,7 @@ PYBIND11_MODULE(_core, module) {
     bind_activation(module);
     bind_conv2d(module);
     bind_pool2d(module);
+    bind_memory(module);
     bind_loss(module);
     bind_optim(module);
 }

@@ -6,8 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -175,12 +173,12 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
         raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file name", str(path))
     if target.exists() and not target.is_file():
         raise OSError(errno.EINVAL, "is not a regular file", str(path))
-    temporary = target.parent / f".rot180-{secrets.token_hex(8)}.tmp"
+    temporary = target.parent / f".rot180-{os.urandom(8).hex()}.tmp"
     text = {"encoding": "utf-8", "newline": ""} if mode == "w" else {}
     try:
         with temporary.open(mode.replace("w", "x"), **text) as file:  # type: ignore[call-overload]
             if target.exists():
-                shutil.copymode(target, temporary)
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -5,11 +5,11 @@ Every gradient is taken from the saved output y: none of these needs its input a
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from rot180 import _core
 from rot180.arguments import FloatArray, expect_shape, float_array, float_arrays, real_number
+from rot180.functional.results import new_array
 
 
 def relu(x: ArrayLike) -> FloatArray:
@@ -200,7 +200,7 @@ def tanh_grad_input(dy: ArrayLike, y: ArrayLike) -> FloatArray:
 
 def _activate(kind: _core.Activation, x: ArrayLike, slope: float = 0.0) -> FloatArray:
     x = float_array("x", x)
-    y = np.empty_like(x)
+    y = new_array(x.shape, x.dtype)
     _core.activate(kind, x, slope, y)
     return y
 
@@ -210,6 +210,6 @@ def _activate_grad_input(
 ) -> FloatArray:
     dy, y = float_arrays(dy=dy, y=y)
     expect_shape("y", y, dy.shape, "the shape of dy")
-    dx = np.empty_like(dy)
+    dx = new_array(dy.shape, dy.dtype)
     _core.activate_grad_input(kind, dy, y, slope, dx)
     return dx

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from rot180 import _core
@@ -13,6 +12,7 @@ from rot180.arguments import (
     float_arrays,
     rows_of_classes,
 )
+from rot180.functional.results import new_array
 
 
 def softmax(logits: ArrayLike) -> FloatArray:
@@ -35,7 +35,7 @@ def softmax(logits: ArrayLike) -> FloatArray:
     [[0.5, 0.5]]
     """
     logits = rows_of_classes("logits", logits)
-    probabilities = np.empty_like(logits)
+    probabilities = new_array(logits.shape, logits.dtype)
     _core.softmax(logits, probabilities)
     return probabilities
 
@@ -71,7 +71,7 @@ def softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> tuple[float, 
     """
     logits = rows_of_classes("logits", logits)
     checked = class_labels("labels", labels, *logits.shape)
-    probabilities = np.empty_like(logits)
+    probabilities = new_array(logits.shape, logits.dtype)
     loss = _core.softmax_cross_entropy(logits, checked, probabilities)
     return loss, probabilities
 
@@ -103,7 +103,7 @@ def softmax_cross_entropy_grad_input(probabilities: ArrayLike, labels: ArrayLike
     """
     probabilities = rows_of_classes("probabilities", probabilities)
     checked = class_labels("labels", labels, *probabilities.shape)
-    dlogits = np.empty_like(probabilities)
+    dlogits = new_array(probabilities.shape, probabilities.dtype)
     _core.softmax_cross_entropy_grad_input(probabilities, checked, dlogits)
     return dlogits
 
@@ -159,7 +159,7 @@ def mean_squared_error_grad_input(prediction: ArrayLike, target: ArrayLike) -> F
     [0.0, -2.0]
     """
     prediction, target = _pair_of_arrays(prediction, target)
-    dprediction = np.empty_like(prediction)
+    dprediction = new_array(prediction.shape, prediction.dtype)
     _core.mean_squared_error_grad_input(prediction, target, dprediction)
     return dprediction
 

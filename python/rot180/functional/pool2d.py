@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from rot180 import _core
 from rot180.arguments import FloatArray, as_batch, batch_shape, expect_shape, float_array
+from rot180.functional.results import new_array
 from rot180.geometry import IntOrPair, Padding, frozen, pool2d_geometry
 
 LARGEST_INDEXED_IMAGE = 2**31 - 1
+INT32 = np.dtype(np.int32)
 
 
 @overload
@@ -84,11 +86,11 @@ def max_pool2d(
     x = float_array("x", x)
     images = as_batch("x", x)
     plan = _plan(images.shape, kernel_size, stride, padding)
-    y = np.empty(plan.output_shape if x.ndim == 4 else plan.output_shape[1:], x.dtype)
+    y = new_array(plan.output_shape if x.ndim == 4 else plan.output_shape[1:], x.dtype)
     indices = None
     if return_indices:
         _check_indexable(images.shape)
-        indices = np.empty(y.shape, np.int32)
+        indices = new_array(y.shape, INT32)
     _core.max_pool2d(plan.shape, images, y, indices)
     return y if indices is None else (y, indices)
 
@@ -144,7 +146,7 @@ def max_pool2d_grad_input(
     if indices.shape != dy.shape:
         raise ValueError(f"indices has shape {indices.shape}, expected dy's {dy.shape}")
     _check_indexable(plan.input_shape)
-    dx = np.empty(shape if dy.ndim == 4 else shape[1:], dy.dtype)
+    dx = new_array(shape if dy.ndim == 4 else shape[1:], dy.dtype)
     chosen = np.require(indices, np.int32, ("C", "A"))
     _core.max_pool2d_grad_input(plan.shape, delta, chosen, dx)
     return dx
@@ -190,7 +192,7 @@ def avg_pool2d(
     x = float_array("x", x)
     images = as_batch("x", x)
     plan = _plan(images.shape, kernel_size, stride, padding)
-    y = np.empty(plan.output_shape if x.ndim == 4 else plan.output_shape[1:], x.dtype)
+    y = new_array(plan.output_shape if x.ndim == 4 else plan.output_shape[1:], x.dtype)
     _core.avg_pool2d(plan.shape, bool(count_include_pad), images, y)
     return y
 
@@ -237,7 +239,7 @@ def avg_pool2d_grad_input(
     shape = batch_shape(input_shape, dy)
     plan = _plan(shape, kernel_size, stride, padding)
     expect_shape("dy", delta, plan.output_shape, "the shape of avg_pool2d's output")
-    dx = np.empty(shape if dy.ndim == 4 else shape[1:], dy.dtype)
+    dx = new_array(shape if dy.ndim == 4 else shape[1:], dy.dtype)
     _core.avg_pool2d_grad_input(plan.shape, bool(count_include_pad), delta, dx)
     return dx
 

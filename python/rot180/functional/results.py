@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from rot180 import _core
 from rot180.arguments import FloatArray, expect_shape, writable_in_place
+
+# Smaller arrays come from NumPy: their memory is never unmapped, and asking the pool takes longer.
+SMALLEST_POOLED = 1 << 16
 
 
 def result_array(
@@ -17,7 +22,7 @@ def result_array(
 ) -> FloatArray:
     """A new array for a result, or `out` if it will do."""
     if out is None:
-        return np.empty(shape, dtype)
+        return new_array(shape, dtype)
     writable_in_place("out", out)
     if out.dtype != dtype:
         raise TypeError(f"out has dtype {out.dtype}, expected {dtype}: the dtype of the inputs")
@@ -26,3 +31,10 @@ def result_array(
         if array is not None and np.may_share_memory(out, array):
             raise ValueError("out overlaps an input: pass an array of its own")
     return out
+
+
+def new_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """Like `numpy.empty`, with the memory of large arrays from the pool."""
+    if math.prod(shape) * dtype.itemsize < SMALLEST_POOLED:
+        return np.empty(shape, dtype)
+    return _core.empty(shape, dtype)
