@@ -94,8 +94,8 @@ inline void correlate_pixels(const CorrelateRow<T>& row, int64_t pixels, const T
     }
 }
 
-// As few tiles as will do, and as even as possible: 7 pixels are 4 and 3, not 6 and 1, for a tile of
-// one pixel waits on every addition.
+// As few tiles as will do, and as even as possible: 7 pixels are 4 and 3, not 6 and 1, since a tile
+// of one pixel waits on every addition.
 template <class T, int VECTORS>
 void correlate_row_of(const CorrelateRow<T>& row) {
     constexpr int PIXELS = tile_pixels(VECTORS);
