@@ -1,8 +1,8 @@
 """rot180 and PyTorch side by side: ``python -m bench.compare``.
 
 Each library runs in a process of its own with the same number of threads. Results are compared
-before anything is timed; then the two take turns, call by call, and the median of each and of the
-ratio pair by pair is reported. PyTorch is taken at its best of contiguous NCHW and channels_last.
+before anything is timed; then the two take turns, each with one call to wake its threads and one
+that is timed, and the median of each and of the ratio pair by pair is reported. PyTorch is taken at its best of contiguous NCHW and channels_last.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.shapes import NETS, Shape
 from bench.worker import PASSES
 
 # After a parallel region, threads spin for a while before they sleep: the other library waits.
-SETTLE_SECONDS = 0.004
+SETTLE_SECONDS = 0.01
 
 
 class Worker:

@@ -117,30 +117,6 @@ def test_the_environment_sets_the_number_of_threads():
     assert 1 <= threads_with({}) <= (os.cpu_count() or 1)
 
 
-def openmp_settings(**environment):
-    """What OpenMP says of itself as it is loaded, and the spin count that the program then sees."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
-    result = subprocess.run(
-        [sys.executable, "-c", "import os, rot180; print(os.environ.get('GOMP_SPINCOUNT'))"],
-        env=inherited | {"OMP_DISPLAY_ENV": "verbose"} | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return result.stderr, result.stdout.strip()
-
-
-@pytest.mark.skipif("GCC" not in rot180.build_info()["compiler"], reason="of GCC's OpenMP")
-def test_idle_threads_soon_sleep_unless_the_user_says_otherwise():
-    said, left = openmp_settings()
-    assert "GOMP_SPINCOUNT = '1000'" in said
-    assert left == "None", "the environment is as it was"
-    said, left = openmp_settings(GOMP_SPINCOUNT="77")
-    assert "GOMP_SPINCOUNT = '77'" in said
-    assert left == "77"
-    assert "GOMP_SPINCOUNT = '1000'" not in openmp_settings(OMP_WAIT_POLICY="active")[0]
-
-
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux has affinity masks")
 def test_affinity_limits_the_number_of_threads():
     one = min(os.sched_getaffinity(0))

@@ -2,7 +2,9 @@
 
 #include <pybind11/stl.h>
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "array_view.h"
@@ -37,15 +39,13 @@ py::array empty(const std::vector<int64_t>& shape, const py::dtype& dtype) {
     return py::array(dtype, shape, data, owner);
 }
 
-py::dict stats() {
+std::map<std::string, uint64_t> stats() {
     const MemoryStats now = memory_stats();
-    py::dict result;
-    result["in_use"] = now.in_use;
-    result["cached"] = now.cached;
-    result["limit"] = now.limit;
-    result["hits"] = now.hits;
-    result["misses"] = now.misses;
-    return result;
+    return {{"in_use", now.in_use},
+            {"cached", now.cached},
+            {"limit", now.limit},
+            {"hits", now.hits},
+            {"misses", now.misses}};
 }
 
 }  // namespace

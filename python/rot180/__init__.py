@@ -4,9 +4,6 @@ Layers and training are here; the functions they are made of in `rot180.function
 functions in plain NumPy, to be read, in `rot180.reference`.
 """
 
-from rot180 import wait_policy  # noqa: F401  (before anything loads the extension)
-
-# isort: split
 from rot180 import (
     _core,
     callbacks,

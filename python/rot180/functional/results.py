@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rot180 import _core
 from rot180.arguments import FloatArray, expect_shape, writable_in_place
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 # Smaller arrays come from NumPy: their memory is never unmapped, and asking the pool takes longer.
 SMALLEST_POOLED = 1 << 16
@@ -33,7 +36,7 @@ def result_array(
     return out
 
 
-def new_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+def new_array(shape: tuple[int, ...], dtype: np.dtype[Scalar]) -> NDArray[Scalar]:
     """Like `numpy.empty`, with the memory of large arrays from the pool."""
     if math.prod(shape) * dtype.itemsize < SMALLEST_POOLED:
         return np.empty(shape, dtype)
