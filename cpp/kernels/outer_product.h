@@ -116,15 +116,30 @@ void depthwise_outer_product(const DepthwiseOuterProduct<T>& product) {
     });
 }
 
-// sum[c] = sum over rows of x[row, c], in the order of the rows.
+// sum[c] = sum over rows of x[row, c], a vector of channels at a time.
 template <class T>
-void sum_rows(const T* x, int64_t rows, int64_t channels, T* sum) {
+inline void sum_wide_rows(const T* x, int64_t rows, int64_t channels, T* sum) {
     for_lanes<T>(channels, [&](auto lanes, int64_t channel) {
         constexpr int W = decltype(lanes)::count;
         Vector<T, W> total = {};
         for (int64_t row = 0; row < rows; ++row) total += load<T, W>(x + row * channels + channel);
         store<T, W>(sum + channel, total);
     });
+}
+
+// Rows shorter than a vector are taken `width` at a time, as one row of channels * width values.
+template <class T>
+void sum_rows(const T* x, int64_t rows, int64_t channels, T* sum) {
+    if (channels >= width<T>) return sum_wide_rows(x, rows, channels, sum);
+    const int64_t wide_rows = rows / width<T>;
+    T wide[width<T> * width<T>];
+    sum_wide_rows(x, wide_rows, channels * width<T>, wide);
+    for (int64_t c = 0; c < channels; ++c) {
+        T total = 0;
+        for (int64_t i = 0; i < width<T>; ++i) total += wide[i * channels + c];
+        for (int64_t row = wide_rows * width<T>; row < rows; ++row) total += x[row * channels + c];
+        sum[c] = total;
+    }
 }
 
 }  // namespace
