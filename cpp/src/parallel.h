@@ -13,8 +13,8 @@
 
 namespace rot180 {
 
-// Below this many operations a second thread costs more than it brings.
-inline constexpr double operations_worth_a_thread = 3e5;
+// With fewer operations for each thread, starting them costs more than they bring.
+inline constexpr double operations_worth_a_thread = 1.5e5;
 
 // Runs task(index, thread) for every index in [0, tasks), thread < team. Tasks must not throw, and
 // what they compute may depend on the index only: that is what keeps the bits the same for any
@@ -36,14 +36,12 @@ void parallel_for(int64_t tasks, int team, const Task& task) {
 #endif
 }
 
-// Threads to use for `tasks` tasks of `operations` in all.
+// Threads to use for `tasks` tasks of `operations` in all: one, or all there are. OpenMP ends and
+// starts threads when a team has another size than the one before.
 inline int team_size(int64_t tasks, double operations) {
-    if (tasks <= 1 || operations < operations_worth_a_thread) return 1;
-    const double worth = operations / operations_worth_a_thread + 1;
-    int64_t team = num_threads();
-    if (team > tasks) team = tasks;
-    if (double(team) > worth) team = int64_t(worth);
-    return available_team(int(team));
+    const int team = num_threads();
+    if (tasks <= 1 || operations < operations_worth_a_thread * team) return 1;
+    return available_team(team);
 }
 
 inline int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
