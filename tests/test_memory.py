@@ -137,12 +137,15 @@ def test_a_training_step_takes_practically_no_page_faults():
         model.backward(loss.backward(), input_grad=False)
         adam.step()
 
-    for _ in range(3):
-        step()
-    steps = 10
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(steps):
-        step()
-    faults = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / steps
-    # The step writes some 60 MB of results: 15 000 pages.
-    assert faults < 100
+    def faults_of_a_step():
+        for _ in range(3):
+            step()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(10):
+            step()
+        return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 10
+
+    assert faults_of_a_step() < 2
+    memory.set_limit(0)
+    # Huge pages and the C library keep these few, but the measurement must see them.
+    assert faults_of_a_step() > 4
