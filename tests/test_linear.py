@@ -37,6 +37,7 @@ def test_activation():
     ("call", "message"),
     [
         (lambda: functional.linear(np.ones(3), np.ones((3, 2))), r"x has shape \(3,\)"),
+        (lambda: functional.linear(np.ones((2, 1, 1, 3)), np.ones((3, 2))), "Flatten.. before"),
         (lambda: functional.linear(np.ones((1, 3)), np.ones((2, 3))), "weight.T would fit"),
         (
             lambda: functional.linear(np.ones((1, 3)), np.ones((3, 2), "f")),

@@ -143,7 +143,11 @@ def linear_grad_bias(dy: ArrayLike) -> FloatArray:
 def _matrix(name: str, value: ArrayLike, meaning: str) -> FloatArray:
     array = float_array(name, value)
     if array.ndim != 2 or array.shape[1] == 0:
-        raise ValueError(f"{name} has shape {array.shape}, expected {meaning} with features")
+        mend = f": pass {name}.reshape(len({name}), -1), or put Flatten() before Linear"
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected {meaning} with features"
+            + (mend if array.ndim > 2 else "")
+        )
     return array
 
 
