@@ -38,8 +38,8 @@ class Activation(Layer):
 
     def __init__(
         self,
-        g: Callable[[FloatArray], FloatArray],
-        g_grad_input: Callable[[FloatArray, FloatArray], FloatArray],
+        g: Function,
+        g_grad_input: GradFunction,
     ) -> None:
         self._g = g
         self._g_grad_input = g_grad_input
