@@ -66,7 +66,7 @@ inline void store_first(T* to, Vector<T> value, int64_t lanes) {
 
 template <class T, int W = width<T>>
 inline Vector<T, W> broadcast(T value) {
-    return Vector<T, W>{} + value;
+    return value - Vector<T, W>{};
 }
 
 template <int W>
