@@ -58,7 +58,7 @@ void bound_conv2d_grad_input(const Conv2dShape& shape, const py::array& dy, cons
         const T* kernel = read<T>(weight, "weight", shape.weight_size());
         T* result = write<T>(dx, "out", shape.input_size());
         const py::gil_scoped_release release;
-        conv2d_grad_input<T>(shape, delta, kernel, result);
+        conv2d_grad_input<T>(shape, {delta}, kernel, result);
     });
 }
 
@@ -70,7 +70,7 @@ void bound_conv2d_grad_weight(const Conv2dShape& shape, const py::array& x, cons
         const T* delta = read<T>(dy, "dy", shape.output_size());
         T* result = write<T>(dweight, "out", shape.weight_size());
         const py::gil_scoped_release release;
-        conv2d_grad_weight<T>(shape, input, delta, result);
+        conv2d_grad_weight<T>(shape, input, {delta}, result, nullptr);
     });
 }
 

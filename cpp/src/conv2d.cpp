@@ -127,7 +127,8 @@ void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias
 // spaced, and i falls as r grows: a stride-1 correlation of dy with those taps turned round, input
 // and output channels exchanged. Zeros are never interleaved, nor multiplied.
 template <class T>
-void conv2d_grad_input(const Conv2dShape& shape, const T* dy, const T* weight, T* dx) {
+void transposed(const Conv2dShape& shape, const T* dy, const T* weight, const T* bias,
+                Activation activation, T* dx) {
     const int64_t weight_column = shape.group_in_channels() * shape.out_channels;
     const int64_t weight_row = shape.kernel_width * weight_column;
     const int64_t dx_row = shape.width * shape.in_channels;
@@ -186,18 +187,50 @@ void conv2d_grad_input(const Conv2dShape& shape, const T* dy, const T* weight, T
         }
     }
     if (untouched) {
-        parallel_elements(shape.input_size(), 1, [&](int64_t first, int64_t count, int) {
-            std::fill(dx + first, dx + first + count, T(0));
+        // What no tap reaches is activation(bias).
+        std::vector<T> empty(size_t(shape.in_channels), T(0));
+        if (bias) std::copy(bias, bias + shape.in_channels, empty.begin());
+        activate(activation, shape.in_channels, empty.data(), T(leaky_relu_slope), empty.data());
+        const int64_t rows = shape.batch * shape.height;
+        parallel_for(rows, team_size(rows, double(shape.input_size())), [&](int64_t row, int) {
+            T* to = dx + row * dx_row;
+            for (int64_t q = 0; q < shape.width; ++q, to += shape.in_channels) {
+                std::copy(empty.begin(), empty.end(), to);
+            }
         });
     }
-    correlate<T>(parts, dy, weight, nullptr, Activation::none, dx);
+    correlate<T>(parts, dy, weight, bias, activation, dx);
+}
+
+template <class T>
+void conv2d_grad_input(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* weight,
+                       T* dx) {
+    if (dy.activation != Activation::none) {
+        std::vector<T> product(size_t(shape.output_size()));
+        activate_grad_input(dy.activation, shape.output_size(), dy.dy, dy.y, T(leaky_relu_slope),
+                            product.data());
+        return transposed<T>(shape, product.data(), weight, nullptr, Activation::none, dx);
+    }
+    transposed<T>(shape, dy.dy, weight, nullptr, Activation::none, dx);
+}
+
+template <class T>
+void conv_transpose2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
+                      Activation activation, T* y) {
+    transposed<T>(shape, x, weight, bias, activation, y);
 }
 
 template void conv2d(const Conv2dShape&, const float*, const float*, const float*, Activation,
                      float*);
 template void conv2d(const Conv2dShape&, const double*, const double*, const double*, Activation,
                      double*);
-template void conv2d_grad_input(const Conv2dShape&, const float*, const float*, float*);
-template void conv2d_grad_input(const Conv2dShape&, const double*, const double*, double*);
+template void conv2d_grad_input(const Conv2dShape&, const OutputGradient<float>&, const float*,
+                                float*);
+template void conv2d_grad_input(const Conv2dShape&, const OutputGradient<double>&, const double*,
+                                double*);
+template void conv_transpose2d(const Conv2dShape&, const float*, const float*, const float*,
+                               Activation, float*);
+template void conv_transpose2d(const Conv2dShape&, const double*, const double*, const double*,
+                               Activation, double*);
 
 }  // namespace rot180

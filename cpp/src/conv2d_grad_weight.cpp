@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 #include "instruction_set.h"
 #include "panels.h"
@@ -214,7 +215,7 @@ bool window_too_large(const Conv2dShape& shape, const Schedule& plan) {
 }  // namespace
 
 template <class T>
-void conv2d_grad_weight(const Conv2dShape& given, const T* x, const T* dy, T* dweight) {
+void plain_grad_weight(const Conv2dShape& given, const T* x, const T* dy, T* dweight) {
     const Conv2dShape shape = flattened(given);
     if (given.output_size() == 0) {
         std::fill(dweight, dweight + given.weight_size(), T(0));
@@ -305,8 +306,28 @@ void conv2d_grad_bias(int64_t pixels, int64_t channels, const T* dy, T* dbias) {
     kernels.sum_rows(sums, slots, channels, dbias);
 }
 
-template void conv2d_grad_weight(const Conv2dShape&, const float*, const float*, float*);
-template void conv2d_grad_weight(const Conv2dShape&, const double*, const double*, double*);
+template <class T>
+void conv2d_grad_weight(const Conv2dShape& shape, const T* x, const OutputGradient<T>& dy,
+                        T* dweight, T* dbias) {
+    std::vector<T> product;
+    const T* delta = dy.dy;
+    if (dy.activation != Activation::none) {
+        product.resize(size_t(shape.output_size()));
+        activate_grad_input(dy.activation, shape.output_size(), dy.dy, dy.y, T(leaky_relu_slope),
+                            product.data());
+        delta = product.data();
+    }
+    plain_grad_weight(shape, x, delta, dweight);
+    if (dbias) {
+        conv2d_grad_bias(shape.batch * shape.out_height * shape.out_width, shape.out_channels,
+                         delta, dbias);
+    }
+}
+
+template void conv2d_grad_weight(const Conv2dShape&, const float*, const OutputGradient<float>&,
+                                 float*, float*);
+template void conv2d_grad_weight(const Conv2dShape&, const double*, const OutputGradient<double>&,
+                                 double*, double*);
 template void conv2d_grad_bias(int64_t, int64_t, const float*, float*);
 template void conv2d_grad_bias(int64_t, int64_t, const double*, double*);
 

@@ -31,7 +31,7 @@ struct Conv2dShape {
     void validate() const;
 };
 
-// In all four: dense row-major pointers, T is float or double, results overwrite, x[...] is zero
+// In all of them: dense row-major pointers, T is float or double, results overwrite, x[...] is zero
 // outside the image, g(k) is the group of output channel k. Any thread count gives the same bits.
 
 // y[n,i,j,k] = activation(bias[k] + sum over r,s,c of
@@ -41,19 +41,40 @@ template <class T>
 void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
             Activation activation, T* y);
 
+// The loss's gradient by the convolution's output as the two passes below read it: dy, times the
+// derivative of the activation at the saved output y unless the activation is none.
+template <class T>
+struct OutputGradient {
+    const T* dy;
+    Activation activation = Activation::none;
+    const T* y = nullptr;
+};
+
 // dx[n,p,q,c] = sum over k and over (i,r), (j,s) with p = i*stride_h + r*dilation_h - pad_top,
 //     q = j*stride_w + s*dilation_w - pad_left of dy[n,i,j,k] * weight[r,s,c,k].
 template <class T>
-void conv2d_grad_input(const Conv2dShape& shape, const T* dy, const T* weight, T* dx);
+void conv2d_grad_input(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* weight,
+                       T* dx);
 
 // dweight[r,s,c,k] = sum over n,i,j of
 //     x[n, i*stride_h + r*dilation_h - pad_top, j*stride_w + s*dilation_w - pad_left, g(k)*C/G + c]
-//     * dy[n,i,j,k].
+//     * dy[n,i,j,k],
+// and in the same read dbias[k] = sum over n,i,j of dy[n,i,j,k], unless dbias is null.
 template <class T>
-void conv2d_grad_weight(const Conv2dShape& shape, const T* x, const T* dy, T* dweight);
+void conv2d_grad_weight(const Conv2dShape& shape, const T* x, const OutputGradient<T>& dy,
+                        T* dweight, T* dbias);
 
 // dbias[k] = sum over all pixels p of dy[p,k]; dy is (pixels, channels).
 template <class T>
 void conv2d_grad_bias(int64_t pixels, int64_t channels, const T* dy, T* dbias);
+
+// The transposed convolution: the map that takes the convolution's outputs to its inputs,
+//     y = activation(bias + conv2d_grad_input(shape, x, weight)),
+// so x is (batch, out_height, out_width, out_channels), y is (batch, height, width, in_channels) and
+// bias, which may be null, is (in_channels). Its gradients are conv2d (by x), conv2d_grad_weight
+// with x and dy exchanged (by weight) and conv2d_grad_bias.
+template <class T>
+void conv_transpose2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
+                      Activation activation, T* y);
 
 }  // namespace rot180
