@@ -13,71 +13,96 @@
 
 namespace rot180 {
 
-// One row of output pixels of a dense correlation, one panel of channels:
-//   y[p*y_stride + k] = activation(bias[k] + sum over r,s,c of
-//       x[p*x_stride + r*tap_row_stride + s*tap_column_stride + c] * weight[r,s,c,k])
-// weight is (tap_rows, tap_columns, run, vectors*width), bias (vectors*width).
-// Any activation but sigmoid and tanh, whose drivers make a second pass.
+// `length` consecutive values of x in a pixel's window, `offset` from where the window begins. The
+// runs of a window, one after the other, are the lines of a panel of weights.
+struct Run {
+    int64_t offset, length;
+};
+
+// Any output pixels of a dense correlation, one panel of channels, some runs of the reduction:
+//   y[y_at[p] + k] = activation(start[k] + sum over runs and c < run.length of
+//       x[x_at[p] + run.offset + c] * weight[line, k])
+// where start is bias or, if that is null, y as an earlier call left it. weight is
+// (lines, vectors*width), bias (vectors*width). Any activation but sigmoid and tanh, whose drivers
+// make a second pass.
 template <class T>
-struct CorrelateRow {
+struct CorrelateTiles {
     const T* x;
-    int64_t x_stride, tap_row_stride, tap_column_stride;
-    int64_t tap_rows, tap_columns, run;
+    const int64_t* x_at;
+    const Run* runs;
+    int64_t run_count;
     const T* weight;
     const T* bias;
     T* y;
-    int64_t y_stride;
+    const int64_t* y_at;
     int64_t pixels, channels;  // channels <= vectors*width
     int vectors;
     Activation activation;
 };
 
-// The same with one input channel for each output channel:
+// The same for so few channels that vectors run along the reduction instead: every run is at least
+// a vector long, and weight is (channels, steps * width) with divide_up(length, width) steps a run.
+// A run's last step covers its last `width` values, with zeros for those that the step before had.
+
+// Packs a panel: to[line*lanes + k] = from[line*line_stride + k*channel_stride], zero from
+// `channels` on. Returns whether all are finite.
+template <class T>
+struct PackLines {
+    const T* from;
+    int64_t line_stride, channel_stride;
+    int64_t lines, channels, lanes;
+    T* to;
+};
+
+// Output pixels of one row of a depthwise correlation, one input channel for each output channel:
 //   y[p*y_stride + k] = activation(bias[k] + sum over r,s of
-//       x[p*x_stride + r*tap_row_stride + s*tap_column_stride + k] * weight[r,s,k])
+//       x[p*x_stride + r*tap_row_stride + s*tap_column_stride + k]
+//       * weight[r*weight_row_stride + s*weight_column_stride + k])
 template <class T>
 struct DepthwiseRow {
     const T* x;
     int64_t x_stride, tap_row_stride, tap_column_stride;
     int64_t tap_rows, tap_columns;
-    const T* weight;  // (tap_rows, tap_columns, channels)
-    const T* bias;    // (channels)
+    const T* weight;
+    int64_t weight_row_stride, weight_column_stride;
+    const T* bias;  // (channels), may be null
     T* y;
     int64_t y_stride;
     int64_t pixels, channels;
-    Activation activation;
+    Activation activation;  // as in CorrelateTiles
 };
 
-// A block of pixels seen by a weight gradient: (images, rows, columns), x and dy with strides of
-// their own.
+// The weight gradient of such a row:
+//   dw[r*dw_row_stride + s*dw_column_stride + k] += sum over p of
+//       x[p*x_stride + r*tap_row_stride + s*tap_column_stride + k] * dy[p*dy_stride + k]
 template <class T>
-struct PixelBlock {
+struct DepthwiseGradRow {
+    const T* x;
+    int64_t x_stride, tap_row_stride, tap_column_stride;
+    int64_t tap_rows, tap_columns;
+    const T* dy;
+    int64_t dy_stride;
+    T* dw;
+    int64_t dw_row_stride, dw_column_stride;
+    int64_t pixels, channels;
+};
+
+// A weight gradient summed over a block of pixels, (images, rows, columns), one panel of channels:
+//   dw[m*dw_stride + k] = start + sum over pixels of x[m] * dy[k],   m < tile_rows
+// where start is dw itself, or zero if dw is to be overwritten. x and dy have strides of their own;
+// dy must be readable for vectors*width lanes at every pixel.
+template <class T>
+struct OuterProduct {
     int64_t images, rows, columns;
     const T* x;
     int64_t x_image_stride, x_row_stride, x_stride;
     const T* dy;
     int64_t dy_image_stride, dy_row_stride, dy_stride;
-};
-
-// dw[m*vectors*width + k] += sum over pixels of x[m] * dy[k], m in [0, rows), one panel of k.
-// dy must be readable for vectors*width lanes at every pixel.
-template <class T>
-struct OuterProduct {
-    PixelBlock<T> pixels;
-    T* dw;  // (rows, vectors*width)
-    int64_t rows;
-    int vectors;
-};
-
-// dw[s*dw_stride + k] += sum over pixels of x[s*tap_column_stride + k] * dy[k] for every tap
-// column.
-template <class T>
-struct DepthwiseOuterProduct {
-    PixelBlock<T> pixels;
-    int64_t tap_columns, tap_column_stride;
     T* dw;
     int64_t dw_stride;
-    int64_t channels;
+    int64_t tile_rows;
+    int vectors;
+    bool overwrite;
 };
 
 // One output row of a pooling: window columns clipped by the kernel, window rows by the driver.
@@ -138,13 +163,16 @@ template <class T>
 struct Kernels {
     int width;        // lanes of one vector
     int max_vectors;  // widest panel, in vectors
+    int (*tile_pixels)(int vectors);  // rows of a register tile
 
-    void (*correlate_row)(const CorrelateRow<T>&);
-    void (*depthwise_row)(const DepthwiseRow<T>&);
+    bool (*pack_lines)(const PackLines<T>&);
+    void (*correlate_tiles)(const CorrelateTiles<T>&);
+    void (*correlate_few)(const CorrelateTiles<T>&);
     void (*outer_product)(const OuterProduct<T>&);
-    void (*depthwise_outer_product)(const DepthwiseOuterProduct<T>&);
-    // sum[c] = sum over rows of x[row*channels + c]
-    void (*sum_rows)(const T* x, int64_t rows, int64_t channels, T* sum);
+    void (*depthwise_row)(const DepthwiseRow<T>&);
+    void (*depthwise_grad_row)(const DepthwiseGradRow<T>&);
+    // sum[c] += sum over rows of x[row*channels + c]
+    void (*add_rows)(const T* x, int64_t rows, int64_t channels, T* sum);
 
     void (*max_pool_row)(const PoolRow<T>&);
     void (*avg_pool_row)(const PoolRow<T>&);

@@ -1,10 +1,13 @@
 // Gathers the kernels of one instruction set. CMake compiles this file once for each, with the
 // flags of that set and ROT180_KERNEL_TABLE naming the symbol.
-#include "correlate_row.h"
+#include "add_rows.h"
+#include "correlate_few.h"
+#include "correlate_tile.h"
 #include "depthwise_row.h"
 #include "elementwise.h"
 #include "kernels.h"
 #include "outer_product.h"
+#include "pack_lines.h"
 #include "pool_row.h"
 
 namespace rot180 {
@@ -15,11 +18,14 @@ constexpr Kernels<T> kernels() {
     return {
         width<T>,
         max_vectors,
-        correlate_row<T>,
-        depthwise_row<T>,
+        tile_pixels,
+        pack_lines<T>,
+        correlate_tiles<T>,
+        correlate_few<T>,
         outer_product<T>,
-        depthwise_outer_product<T>,
-        sum_rows<T>,
+        depthwise_row<T>,
+        depthwise_grad_row<T>,
+        add_rows<T>,
         max_pool_row<T>,
         avg_pool_row<T>,
         max_pool_grad_row<T>,

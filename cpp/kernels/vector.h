@@ -59,14 +59,52 @@ inline void store(T* to, Vector<T, W> value) {
     memcpy(to, &value, sizeof value);
 }
 
+// The first `lanes` lanes, fewer than a vector has: pieces of fixed sizes, because a copy of variable
+// size would be a call.
 template <class T>
-inline void store_first(T* to, Vector<T> value, int64_t lanes) {
-    memcpy(to, &value, size_t(lanes) * sizeof(T));
+inline void copy_lanes(T* to, const T* from, int64_t lanes) {
+#pragma GCC unroll 4
+    for (int64_t piece = width<T> / 2; piece > 0; piece /= 2) {
+        if (lanes & piece) {
+            memcpy(to, from, size_t(piece) * sizeof(T));
+            to += piece;
+            from += piece;
+        }
+    }
 }
 
+template <class T>
+inline Vector<T> load_first(const T* from, int64_t lanes) {
+    T buffer[width<T>] = {};
+    copy_lanes(buffer, from, lanes);
+    return load(buffer);
+}
+
+template <class T>
+inline void store_first(T* to, Vector<T> value, int64_t lanes) {
+    T buffer[width<T>];
+    store(buffer, value);
+    copy_lanes(to, buffer, lanes);
+}
+
+// value - 0 is value, even for -0, so it costs nothing; 0 + value would be an addition.
 template <class T, int W = width<T>>
 inline Vector<T, W> broadcast(T value) {
     return value - Vector<T, W>{};
+}
+
+// Lane i of the result is lane index[i] of a and b, one after the other; index must be constant.
+template <class T>
+inline Vector<T> shuffle(Vector<T> a, Vector<T> b, Vector<IntOf<T>> index) {
+#if defined(__clang__)
+    Vector<T> result;
+    for (int i = 0; i < width<T>; ++i) {
+        result[i] = index[i] < width<T> ? a[index[i]] : b[index[i] - width<T>];
+    }
+    return result;
+#else
+    return __builtin_shuffle(a, b, index);
+#endif
 }
 
 template <int W>

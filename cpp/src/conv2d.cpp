@@ -119,7 +119,7 @@ void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias
     part.weight_column_stride = run * part.weight_in_stride;
     part.weight_row_stride = shape.kernel_width * part.weight_column_stride;
     part.weight_group_stride = part.group_out;
-    correlate({part}, x, weight, bias, activation, y);
+    correlate<T>({part}, {x}, weight, bias, activation, y);
 }
 
 // Row p of dx, with p + pad_top = phase + stride_h * u, collects dy[i] * w[r] wherever
@@ -127,8 +127,8 @@ void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias
 // spaced, and i falls as r grows: a stride-1 correlation of dy with those taps turned round, input
 // and output channels exchanged. Zeros are never interleaved, nor multiplied.
 template <class T>
-void transposed(const Conv2dShape& shape, const T* dy, const T* weight, const T* bias,
-                Activation activation, T* dx) {
+void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* weight,
+                const T* bias, Activation activation, T* dx) {
     const int64_t weight_column = shape.group_in_channels() * shape.out_channels;
     const int64_t weight_row = shape.kernel_width * weight_column;
     const int64_t dx_row = shape.width * shape.in_channels;
@@ -205,19 +205,13 @@ void transposed(const Conv2dShape& shape, const T* dy, const T* weight, const T*
 template <class T>
 void conv2d_grad_input(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* weight,
                        T* dx) {
-    if (dy.activation != Activation::none) {
-        std::vector<T> product(size_t(shape.output_size()));
-        activate_grad_input(dy.activation, shape.output_size(), dy.dy, dy.y, T(leaky_relu_slope),
-                            product.data());
-        return transposed<T>(shape, product.data(), weight, nullptr, Activation::none, dx);
-    }
-    transposed<T>(shape, dy.dy, weight, nullptr, Activation::none, dx);
+    transposed<T>(shape, dy, weight, nullptr, Activation::none, dx);
 }
 
 template <class T>
 void conv_transpose2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
                       Activation activation, T* y) {
-    transposed<T>(shape, x, weight, bias, activation, y);
+    transposed<T>(shape, {x}, weight, bias, activation, y);
 }
 
 template void conv2d(const Conv2dShape&, const float*, const float*, const float*, Activation,

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <atomic>
-#include <vector>
 
+#include "depthwise.h"
 #include "instruction_set.h"
 #include "panels.h"
 #include "parallel.h"
@@ -12,20 +12,26 @@
 namespace rot180 {
 namespace {
 
-constexpr int64_t plenty_of_tasks = 32;
-// Accumulators live in registers for this many pixels before they go back to memory.
-constexpr int64_t pixels_per_block = 128;
-constexpr int64_t widest_block = 192;
-constexpr int64_t largest_slots = int64_t(1) << 23;  // elements of partial sums
+constexpr int64_t plenty_of_tasks = 16;
+// Accumulators live in registers for this many pixels before they go back to memory; x and dy of one
+// tile and so many pixels fit a first-level cache.
+constexpr int64_t pixels_per_block = 192;
+// Sums larger than this are shared out by panels of channels before they are by pixels.
+constexpr int64_t shared_sums_bytes = 128 * 1024;
+constexpr int64_t pixels_worth_a_slot = 1024;
+constexpr int64_t largest_slots = int64_t(1) << 24;  // elements of partial sums
+// From so many channels on, those of a tile are copied side by side.
+constexpr int64_t channels_worth_packing = 12;
 
 // How the sum over pixels is cut: into blocks of pixels, and the blocks into slots. Each slot sums
 // its blocks in order into memory of its own, and the slots are added in order at the end.
 struct Schedule {
     int64_t images, rows, columns;  // of one block
     int64_t image_blocks, row_blocks, column_blocks;
-    int64_t slots;
+    int64_t slots, panel_ranges;
 
     int64_t blocks() const { return image_blocks * row_blocks * column_blocks; }
+    int64_t pixels() const { return images * rows * columns; }
 };
 
 Conv2dShape flattened(Conv2dShape shape) {
@@ -50,134 +56,323 @@ bool has_border(const Conv2dShape& shape) {
                 .inside(shape.height, shape.width);
 }
 
-Schedule schedule(const Conv2dShape& shape, int64_t panels, int64_t slot_size) {
+int64_t line_count(const Conv2dShape& shape) {
+    return shape.kernel_height * shape.kernel_width * shape.group_in_channels();
+}
+
+Schedule schedule(const Conv2dShape& shape, int64_t panels, int64_t sums, int64_t element) {
     Schedule plan = {};
-    plan.column_blocks = divide_up(shape.out_width, widest_block);
+    plan.column_blocks = divide_up(shape.out_width, pixels_per_block);
     plan.columns = divide_up(shape.out_width, plan.column_blocks);
     const int64_t rows = std::clamp<int64_t>(pixels_per_block / plan.columns, 1, shape.out_height);
     plan.row_blocks = divide_up(shape.out_height, rows);
     plan.rows = divide_up(shape.out_height, plan.row_blocks);
     plan.images = 1;
     if (plan.row_blocks == 1 && plan.column_blocks == 1) {
-        const int64_t fitting = pixels_per_block / (plan.rows * plan.columns);
-        plan.images = std::clamp<int64_t>(fitting, 1, std::max<int64_t>(1, shape.batch / 16));
+        plan.images = std::clamp<int64_t>(pixels_per_block / (plan.rows * plan.columns), 1,
+                                          std::max<int64_t>(1, shape.batch));
     }
     plan.image_blocks = divide_up(shape.batch, plan.images);
-    const int64_t wanted = divide_up(plenty_of_tasks, panels);
-    const int64_t affordable = std::max<int64_t>(1, largest_slots / slot_size);
-    plan.slots = std::min({wanted, affordable, plan.blocks()});
+
+    plan.panel_ranges = std::clamp<int64_t>(sums * element / shared_sums_bytes, 1,
+                                            std::min(panels, plenty_of_tasks / 2));
+    plan.slots = divide_up(plenty_of_tasks, plan.panel_ranges);
+    if (plan.panel_ranges == plenty_of_tasks / 2) {
+        const int64_t pixels = shape.batch * shape.out_height * shape.out_width;
+        plan.slots = std::clamp<int64_t>(pixels / pixels_worth_a_slot, 1, plan.slots);
+    }
+    plan.slots = std::min({plan.slots, plan.blocks(), std::max<int64_t>(1, largest_slots / sums)});
     return plan;
 }
 
-template <class T>
-PixelBlock<T> pixel_block(const Conv2dShape& shape, const Schedule& plan, int64_t index, const T* x,
-                          const T* dy, T* copy) {
-    const int64_t j = index % plan.column_blocks * plan.columns;
+// One block of output pixels.
+struct Block {
+    int64_t image, i, j, images, rows, columns;
+    int64_t pixels() const { return images * rows * columns; }
+};
+
+Block block_of(const Conv2dShape& shape, const Schedule& plan, int64_t index) {
+    Block block;
+    block.j = index % plan.column_blocks * plan.columns;
     index /= plan.column_blocks;
-    const int64_t i = index % plan.row_blocks * plan.rows;
-    const int64_t n = index / plan.row_blocks * plan.images;
-
-    PixelBlock<T> block = {};
-    block.images = std::clamp<int64_t>(shape.batch - n, 0, plan.images);
-    block.rows = std::clamp<int64_t>(shape.out_height - i, 0, plan.rows);
-    block.columns = std::clamp<int64_t>(shape.out_width - j, 0, plan.columns);
-    if (block.rows == 0 || block.columns == 0) block.images = 0;
-
-    block.dy_stride = shape.out_channels;
-    block.dy_row_stride = shape.out_width * block.dy_stride;
-    block.dy_image_stride = shape.out_height * block.dy_row_stride;
-    block.dy = dy + n * block.dy_image_stride + i * block.dy_row_stride + j * block.dy_stride;
-
-    const Window window = window_of(shape, i, j, block.rows, block.columns);
-    const int64_t image_size = shape.height * shape.width * shape.in_channels;
-    const T* image = x + n * image_size;
-    int64_t row_stride = shape.width * shape.in_channels;
-    if (window.inside(shape.height, shape.width)) {
-        block.x = image + (window.top * shape.width + window.left) * shape.in_channels;
-        block.x_image_stride = image_size;
-    } else {
-        row_stride = window.columns * shape.in_channels;
-        block.x = copy;
-        block.x_image_stride = window.rows * row_stride;
-        for (int64_t m = 0; m < block.images; ++m) {
-            copy_window(window, shape.height, shape.width, shape.in_channels,
-                        image + m * image_size, copy + m * block.x_image_stride);
-        }
-    }
-    block.x_row_stride = shape.stride_h * row_stride;
-    block.x_stride = shape.stride_w * shape.in_channels;
+    block.i = index % plan.row_blocks * plan.rows;
+    block.image = index / plan.row_blocks * plan.images;
+    // The last blocks may be short, or have nothing left.
+    block.images = std::clamp<int64_t>(shape.batch - block.image, 0, plan.images);
+    block.rows = std::clamp<int64_t>(shape.out_height - block.i, 0, plan.rows);
+    block.columns = std::clamp<int64_t>(shape.out_width - block.j, 0, plan.columns);
     return block;
 }
 
-// dy of one panel as (pixels, lanes), zero past the last channel: the tile reads whole vectors, and
-// reads them once for each of its rows, so they had better lie together in the first-level cache.
+// The input channels cut into the rows of a register tile, as even as possible.
+struct ChannelTiles {
+    int64_t channels, count;
+    ChannelTiles(int64_t of, int64_t tile_rows) : channels(of), count(divide_up(of, tile_rows)) {}
+    int64_t first(int64_t tile) const { return tile * channels / count; }
+    int64_t size(int64_t tile) const { return first(tile + 1) - first(tile); }
+};
+
+// Copies `count` values, mostly `usual` of them: a copy of fixed size needs no call.
+template <int64_t usual, class T>
+inline void copy_values(const T* from, int64_t count, T* to) {
+    if (count == usual) {
+        std::memcpy(to, from, usual * sizeof(T));
+    } else {
+        for (int64_t c = 0; c < count; ++c) to[c] = from[c];
+    }
+}
+
+// Works on the blocks of one slot and one range of panels.
 template <class T>
-void pack_dy(PixelBlock<T>& block, int64_t channels, int64_t lanes, T* to) {
-    const T* packed = to;
-    for (int64_t n = 0; n < block.images; ++n) {
-        for (int64_t i = 0; i < block.rows; ++i) {
-            const T* from = block.dy + n * block.dy_image_stride + i * block.dy_row_stride;
-            for (int64_t j = 0; j < block.columns; ++j, from += block.dy_stride, to += lanes) {
-                std::copy(from, from + channels, to);
-                std::fill(to + channels, to + lanes, T(0));
+class Sum {
+ public:
+    Sum(const Kernels<T>& kernels, const Conv2dShape& shape, const Schedule& plan,
+        const Panels& panels, const T* x, const OutputGradient<T>& dy)
+        : kernels_(kernels),
+          shape_(shape),
+          plan_(plan),
+          panels_(panels),
+          x_{x},
+          dy_(dy),
+          tiles_(shape.group_in_channels(),
+                 kernels.tile_pixels(int(panels.most_lanes() / kernels.width))),
+          packs_x_(shape.groups == 1 && shape.in_channels >= channels_worth_packing),
+          copies_x_(packs_x_ || has_border(shape)) {
+        window_ = window_of(shape, 0, 0, plan.rows, plan.columns);
+        // With one tap, only the pixels that it meets are copied.
+        step_h_ = packs_x_ && shape.kernel_height == 1 ? shape.stride_h : 1;
+        step_w_ = packs_x_ && shape.kernel_width == 1 ? shape.stride_w : 1;
+    }
+
+    // Elements of the copies of x, of dy with its derivative, and of one panel of it.
+    int64_t x_size() const {
+        if (!copies_x_) return 0;
+        return plan_.images * divide_up(window_.rows, step_h_) *
+               divide_up(window_.columns, step_w_) * shape_.in_channels;
+    }
+    int64_t product_size() const {
+        return dy_.activation == Activation::none ? 0 : plan_.pixels() * shape_.out_channels;
+    }
+    int64_t panel_size() const { return plan_.pixels() * panels_.most_lanes(); }
+
+    // sums is (panels, lines, lanes of the panel), bias (all lanes) or null. Both begin at zero.
+    void add(int64_t first_block, int64_t last_block, int64_t first_panel, int64_t last_panel,
+             T* x_copy, T* product, T* panel_copy, T* sums, T* bias) const {
+        const int64_t lines = line_count(shape_);
+        bool first = true;
+        for (int64_t index = first_block; index < last_block; ++index) {
+            const Block block = block_of(shape_, plan_, index);
+            if (block.pixels() == 0) continue;
+            OuterProduct<T> outer = {};
+            outer.images = block.images;
+            outer.rows = block.rows;
+            outer.columns = block.columns;
+            outer.overwrite = first;
+            first = false;
+            const T* origin = nullptr;
+            const Steps steps = read_x(block, x_copy, origin);
+            const Delta delta = read_dy(block, product);
+            for (int64_t panel = first_panel; panel < last_panel; ++panel) {
+                pack_panel(block, delta, panel, panel_copy, outer);
+                const int64_t lanes = panels_.lanes(panel);
+                if (bias) {
+                    for (int64_t row = 0; row < block.images * block.rows; ++row) {
+                        kernels_.add_rows(panel_copy + row * block.columns * lanes, block.columns,
+                                          lanes, bias + panels_.lanes_before(panel));
+                    }
+                }
+                outer.vectors = panels_.vectors(panel);
+                outer.dw_stride = lanes;
+                T* sum = sums + panels_.lanes_before(panel) * lines;
+                if (packs_x_) {
+                    add_packed(steps, origin, outer, sum);
+                } else {
+                    add_in_place(steps, origin + panels_.group(panel) * tiles_.channels, outer,
+                                 sum);
+                }
+            }
+        }
+        for (int64_t panel = first_panel; first && panel < last_panel; ++panel) {
+            T* sum = sums + panels_.lanes_before(panel) * lines;
+            std::fill(sum, sum + panels_.lanes(panel) * lines, T(0));
+        }
+    }
+
+ private:
+    // Distances, in pixels of x as they lie in memory.
+    struct Steps {
+        int64_t image, row;       // from one to the next
+        int64_t tap_row, tap_column;
+        int64_t output_row, output_column;  // of the windows of neighbouring outputs
+        int64_t pixels;           // of all images of the block
+    };
+
+    struct Delta {
+        const T* origin;
+        int64_t image_stride, row_stride;
+    };
+
+    Steps read_x(const Block& block, T* copy, const T*& origin) const {
+        const Window window = window_of(shape_, block.i, block.j, block.rows, block.columns);
+        const int64_t image_size = shape_.height * shape_.width * shape_.in_channels;
+        Steps steps = {};
+        if (packs_x_) {
+            const int64_t rows = divide_up(window.rows, step_h_);
+            const int64_t columns = divide_up(window.columns, step_w_);
+            steps.row = columns;
+            steps.image = rows * columns;
+            steps.pixels = block.images * steps.image;
+            for (int64_t n = 0; n < block.images; ++n) {
+                for (int64_t i = 0; i < rows; ++i) {
+                    pack_row(block.image + n, window.top + i * step_h_, window.left, columns,
+                             n * steps.image + i * columns, steps.pixels, copy);
+                }
+            }
+            origin = copy;
+        } else if (window.inside(shape_.height, shape_.width)) {
+            steps.row = shape_.width;
+            steps.image = shape_.height * shape_.width;
+            origin = x_.dy + block.image * image_size +
+                     (window.top * shape_.width + window.left) * shape_.in_channels;
+        } else {
+            steps.row = window.columns;
+            steps.image = window.rows * window.columns;
+            for (int64_t n = 0; n < block.images; ++n) {
+                copy_window(kernels_, window, shape_.height, shape_.width, shape_.in_channels, x_,
+                            (block.image + n) * image_size,
+                            copy + n * steps.image * shape_.in_channels);
+            }
+            origin = copy;
+        }
+        steps.tap_row = shape_.dilation_h * steps.row;
+        steps.tap_column = shape_.dilation_w;
+        steps.output_row = shape_.stride_h / step_h_ * steps.row;
+        steps.output_column = shape_.stride_w / step_w_;
+        return steps;
+    }
+
+    // Packs pixels of one row as (tile, pixel, channel of the tile), zeros outside the image.
+    void pack_row(int64_t image, int64_t h, int64_t left, int64_t columns, int64_t first_pixel,
+                  int64_t pixels, T* to) const {
+        const int64_t channels = shape_.in_channels;
+        const T* row = x_.dy + (image * shape_.height + h) * shape_.width * channels;
+        const bool inside_row = h >= 0 && h < shape_.height;
+        for (int64_t j = 0; j < columns; ++j) {
+            const int64_t w = left + j * step_w_;
+            const bool inside = inside_row && w >= 0 && w < shape_.width;
+            const T* from = row + w * channels;
+            for (int64_t tile = 0; tile < tiles_.count; ++tile) {
+                const int64_t first = tiles_.first(tile), size = tiles_.size(tile);
+                T* out = to + first * pixels + (first_pixel + j) * size;
+                if (inside) {
+                    copy_values<6>(from + first, size, out);
+                } else {
+                    std::fill(out, out + size, T(0));
+                }
             }
         }
     }
-    block.dy = packed;
-    block.dy_stride = lanes;
-    block.dy_row_stride = block.columns * lanes;
-    block.dy_image_stride = block.rows * block.dy_row_stride;
-}
 
-// One panel's share of a slot: sum is (kernel_height, kernel_width, in channels, lanes).
-template <class T>
-void add_block(const Kernels<T>& kernels, const Conv2dShape& shape, const Panels& panels,
-               int64_t panel, PixelBlock<T> block, int64_t row_stride, T* dy_copy, T* sum) {
-    const int64_t group = panels.group(panel), lanes = panels.lanes(panel);
-    const int64_t in_channels = shape.group_in_channels();
-    block.x += group * in_channels;
-    block.dy += group * shape.group_out_channels() + panels.first_channel(panel);
-    pack_dy(block, panels.channels(panel), lanes, dy_copy);
+    Delta read_dy(const Block& block, T* product) const {
+        const int64_t channels = shape_.out_channels;
+        const int64_t row_size = shape_.out_width * channels;
+        const int64_t at = ((block.image * shape_.out_height + block.i) * shape_.out_width +
+                            block.j) * channels;
+        const int64_t image_stride = shape_.out_height * row_size;
+        if (dy_.activation == Activation::none) return {dy_.dy + at, image_stride, row_size};
+        const int64_t columns = block.columns * channels;
+        for (int64_t n = 0; n < block.images; ++n) {
+            for (int64_t i = 0; i < block.rows; ++i) {
+                read_values(kernels_, dy_, at + n * image_stride + i * row_size, columns,
+                            product + (n * block.rows + i) * columns);
+            }
+        }
+        return {product, block.rows * columns, columns};
+    }
 
-    // Without dilation and groups, a window row is contiguous in x and in dweight.
-    const bool one_run = shape.dilation_w == 1 && shape.groups == 1;
-    const int64_t tap_columns = one_run ? 1 : shape.kernel_width;
-    OuterProduct<T> product = {};
-    product.pixels = block;
-    product.rows = one_run ? shape.kernel_width * in_channels : in_channels;
-    product.vectors = panels.vectors(panel);
-    for (int64_t r = 0; r < shape.kernel_height; ++r) {
-        for (int64_t s = 0; s < tap_columns; ++s) {
-            product.pixels.x = block.x + r * shape.dilation_h * row_stride +
-                               s * shape.dilation_w * shape.in_channels;
-            product.dw = sum + (r * tap_columns + s) * product.rows * lanes;
-            kernels.outer_product(product);
+    // dy of one panel as (pixels, lanes), zero past the last channel: the tile reads whole vectors,
+    // and reads them once for each of its rows, so they had better lie together.
+    void pack_panel(const Block& block, const Delta& delta, int64_t panel, T* to,
+                    OuterProduct<T>& outer) const {
+        PackLines<T> pack = {};
+        pack.line_stride = shape_.out_channels;
+        pack.channel_stride = 1;
+        pack.lines = block.columns;
+        pack.channels = panels_.channels(panel);
+        pack.lanes = panels_.lanes(panel);
+        for (int64_t n = 0; n < block.images; ++n) {
+            for (int64_t i = 0; i < block.rows; ++i) {
+                pack.from = delta.origin + n * delta.image_stride + i * delta.row_stride +
+                            panels_.first_of_all(panel);
+                pack.to = to + (n * block.rows + i) * block.columns * pack.lanes;
+                kernels_.pack_lines(pack);
+            }
+        }
+        outer.dy = to;
+        outer.dy_stride = pack.lanes;
+        outer.dy_row_stride = block.columns * pack.lanes;
+        outer.dy_image_stride = block.rows * outer.dy_row_stride;
+    }
+
+    void set_strides(const Steps& steps, int64_t pixel, OuterProduct<T>& outer) const {
+        outer.x_stride = steps.output_column * pixel;
+        outer.x_row_stride = steps.output_row * pixel;
+        outer.x_image_stride = steps.image * pixel;
+    }
+
+    // One tile of channels after the other, each at all its taps.
+    void add_packed(const Steps& steps, const T* x, OuterProduct<T>& outer, T* sum) const {
+        for (int64_t tile = 0; tile < tiles_.count; ++tile) {
+            const int64_t first = tiles_.first(tile), size = tiles_.size(tile);
+            set_strides(steps, size, outer);
+            outer.tile_rows = size;
+            for (int64_t r = 0; r < shape_.kernel_height; ++r) {
+                for (int64_t s = 0; s < shape_.kernel_width; ++s) {
+                    outer.x = x + first * steps.pixels +
+                              (r * steps.tap_row + s * steps.tap_column) * size;
+                    outer.dw = sum + ((r * shape_.kernel_width + s) * tiles_.channels + first) *
+                                         outer.dw_stride;
+                    kernels_.outer_product(outer);
+                }
+            }
         }
     }
-}
 
-template <class T>
-void add_depthwise_block(const Kernels<T>& kernels, const Conv2dShape& shape,
-                         const PixelBlock<T>& block, int64_t row_stride, T* sum) {
-    DepthwiseOuterProduct<T> product = {};
-    product.pixels = block;
-    product.tap_columns = shape.kernel_width;
-    product.tap_column_stride = shape.dilation_w * shape.in_channels;
-    product.dw_stride = product.channels = shape.in_channels;
-    for (int64_t r = 0; r < shape.kernel_height; ++r) {
-        product.pixels.x = block.x + r * shape.dilation_h * row_stride;
-        product.dw = sum + r * shape.kernel_width * shape.in_channels;
-        kernels.depthwise_outer_product(product);
+    // Without dilation and groups, a window row is contiguous in x and in dweight.
+    void add_in_place(const Steps& steps, const T* x, OuterProduct<T>& outer, T* sum) const {
+        const bool one_run = shape_.dilation_w == 1 && shape_.groups == 1;
+        const int64_t columns = one_run ? 1 : shape_.kernel_width;
+        set_strides(steps, shape_.in_channels, outer);
+        outer.tile_rows = tiles_.channels * (one_run ? shape_.kernel_width : 1);
+        for (int64_t r = 0; r < shape_.kernel_height; ++r) {
+            for (int64_t s = 0; s < columns; ++s) {
+                outer.x = x + (r * steps.tap_row + s * steps.tap_column) * shape_.in_channels;
+                outer.dw = sum + (r * columns + s) * outer.tile_rows * outer.dw_stride;
+                kernels_.outer_product(outer);
+            }
+        }
     }
-}
+
+    const Kernels<T>& kernels_;
+    const Conv2dShape& shape_;
+    const Schedule& plan_;
+    const Panels& panels_;
+    OutputGradient<T> x_, dy_;
+    ChannelTiles tiles_;
+    bool packs_x_, copies_x_;
+    Window window_;
+    int64_t step_h_, step_w_;
+};
 
 // Tap by tap, leaving out what lies outside the image. Slow, and right where zeros are not: the
 // padding times an infinite dy would be NaN.
 template <class T>
-void exact_grad_weight(const Conv2dShape& shape, const T* x, const T* dy, T* dweight) {
+void exact_grad_weight(const Conv2dShape& shape, const T* x, const OutputGradient<T>& dy,
+                       T* dweight) {
+    const Kernels<T>& kernels = rot180::kernels<T>();
     const int64_t in_channels = shape.group_in_channels();
     const int64_t group_out = shape.group_out_channels();
-    const int64_t lines = shape.kernel_height * shape.kernel_width * in_channels;
+    const int64_t lines = line_count(shape);
     const double operations = double(shape.output_size()) * double(lines);
     parallel_for(lines, team_size(lines, operations), [&](int64_t line, int) {
         const int64_t c = line % in_channels;
@@ -194,10 +389,12 @@ void exact_grad_weight(const Conv2dShape& shape, const T* x, const T* dy, T* dwe
                     if (w < 0 || w >= shape.width) continue;
                     const T* pixel =
                         x + ((n * shape.height + h) * shape.width + w) * shape.in_channels + c;
-                    const T* delta = dy + ((n * shape.out_height + i) * shape.out_width + j) *
-                                              shape.out_channels;
+                    const int64_t at =
+                        ((n * shape.out_height + i) * shape.out_width + j) * shape.out_channels;
                     for (int64_t k = 0; k < shape.out_channels; ++k) {
-                        sum[k] += pixel[k / group_out * in_channels] * delta[k];
+                        T delta;
+                        read_values(kernels, dy, at + k, 1, &delta);
+                        sum[k] += pixel[k / group_out * in_channels] * delta;
                     }
                 }
             }
@@ -205,86 +402,104 @@ void exact_grad_weight(const Conv2dShape& shape, const T* x, const T* dy, T* dwe
     });
 }
 
-bool window_too_large(const Conv2dShape& shape, const Schedule& plan) {
-    const Window block = window_of(shape, 0, 0, plan.rows, plan.columns);
-    const int64_t row = shape.in_channels * plan.images;
-    return block.rows > largest_window / block.columns ||
-           block.rows * block.columns > largest_window / row;
+template <class T>
+void exact_grad_bias(const Conv2dShape& shape, const OutputGradient<T>& dy, T* dbias) {
+    const Kernels<T>& kernels = rot180::kernels<T>();
+    const int64_t row_size = shape.out_width * shape.out_channels;
+    ScratchPlan memory;
+    memory.add(row_size, sizeof(T));
+    const Scratch scratch(memory.bytes());
+    T* row = reinterpret_cast<T*>(scratch.data());
+    std::fill(dbias, dbias + shape.out_channels, T(0));
+    for (int64_t i = 0; i < shape.batch * shape.out_height; ++i) {
+        read_values(kernels, dy, i * row_size, row_size, row);
+        kernels.add_rows(row, shape.out_width, shape.out_channels, dbias);
+    }
 }
 
 }  // namespace
 
 template <class T>
-void plain_grad_weight(const Conv2dShape& given, const T* x, const T* dy, T* dweight) {
-    const Conv2dShape shape = flattened(given);
-    if (given.output_size() == 0) {
+void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradient<T>& dy,
+                        T* dweight, T* dbias) {
+    if (given.groups > 1 && given.group_in_channels() == 1 && given.group_out_channels() == 1) {
+        return depthwise_grad_weight(given, x, dy, dweight, dbias);
+    }
+    if (given.batch == 0) {
         std::fill(dweight, dweight + given.weight_size(), T(0));
+        if (dbias) std::fill(dbias, dbias + given.out_channels, T(0));
         return;
     }
+    const Conv2dShape shape = flattened(given);
     const Kernels<T>& kernels = rot180::kernels<T>();
-    const int64_t in_channels = shape.group_in_channels();
-    const int64_t group_out = shape.group_out_channels();
-    const bool depthwise = in_channels == 1 && group_out == 1;
-    const Panels panels(kernels, shape.groups, group_out, depthwise);
-    const int64_t panel_count = panels.count();
-    const int64_t lanes = panels.all_lanes();
-    const int64_t lines = shape.kernel_height * shape.kernel_width * in_channels;
+    const Panels panels(kernels, shape.groups, shape.group_out_channels());
+    const int64_t panel_count = panels.count(), lanes = panels.all_lanes();
+    const int64_t lines = line_count(shape);
     const bool border = has_border(shape);
-    const Schedule plan = schedule(shape, panel_count, lines * lanes);
-    if (border && window_too_large(shape, plan)) return exact_grad_weight(shape, x, dy, dweight);
+    const Schedule plan = schedule(shape, panel_count, lines * lanes, sizeof(T));
+    const Window window = window_of(shape, 0, 0, plan.rows, plan.columns);
+    const Sum<T> sum(kernels, shape, plan, panels, x, dy);
+    const bool exact = window_too_large(window, plan.images * shape.in_channels);
 
-    const int64_t tasks = plan.slots * panel_count;
+    const int64_t tasks = exact ? 0 : plan.slots * plan.panel_ranges;
     const double pixels = double(shape.batch) * double(shape.out_height) * double(shape.out_width);
     const int team = team_size(tasks, pixels * double(lanes) * double(lines) / 8);
-    const Window window = window_of(shape, 0, 0, plan.rows, plan.columns);
-    const int64_t window_size =
-        border ? divide_up(plan.images * window.rows * window.columns * shape.in_channels, 16) * 16
-               : 0;
-    const int64_t dy_size =
-        plan.images * plan.rows * plan.columns * kernels.width * kernels.max_vectors;
+    const int64_t slots = exact ? 0 : plan.slots;
     ScratchPlan memory;
-    const size_t sums_at = memory.add(plan.slots * lines * lanes, sizeof(T));
-    const size_t copies_at = memory.add((window_size + dy_size) * team, sizeof(T));
+    const size_t sums_at = memory.add(slots * lines * lanes, sizeof(T));
+    const size_t biases_at = memory.add((slots + 1) * lanes, sizeof(T));
+    ScratchPlan own;
+    const size_t x_at = own.add(exact ? 0 : sum.x_size(), sizeof(T));
+    const size_t product_at = own.add(exact ? 0 : sum.product_size(), sizeof(T));
+    const size_t panel_at = own.add(exact ? 0 : sum.panel_size(), sizeof(T));
+    const size_t own_at = memory.add(exact ? 0 : team, own.bytes());
     const Scratch scratch(memory.bytes());
-    T* sums = reinterpret_cast<T*>(scratch.data() + sums_at);
+    const auto array = [&](size_t at) { return reinterpret_cast<T*>(scratch.data() + at); };
+    T* sums = array(sums_at);
+    T* biases = array(biases_at);
+    std::fill(biases, biases + (slots + 1) * lanes, T(0));
 
     parallel_for(tasks, team, [&](int64_t task, int thread) {
-        const int64_t slot = task / panel_count, panel = task % panel_count;
-        T* copy =
-            reinterpret_cast<T*>(scratch.data() + copies_at) + thread * (window_size + dy_size);
-        T* sum = sums + (slot * lanes + panels.lanes_before(panel)) * lines;
-        std::fill(sum, sum + lines * panels.lanes(panel), T(0));
-        const int64_t last = (slot + 1) * plan.blocks() / plan.slots;
-        for (int64_t index = slot * plan.blocks() / plan.slots; index < last; ++index) {
-            const PixelBlock<T> block = pixel_block(shape, plan, index, x, dy, copy);
-            const int64_t row_stride = block.x_row_stride / shape.stride_h;
-            if (depthwise) {
-                add_depthwise_block(kernels, shape, block, row_stride, sum);
-            } else {
-                add_block(kernels, shape, panels, panel, block, row_stride, copy + window_size,
-                          sum);
-            }
-        }
+        const int64_t slot = task / plan.panel_ranges, range = task % plan.panel_ranges;
+        const size_t mine = own_at + size_t(thread) * own.bytes();
+        sum.add(slot * plan.blocks() / slots, (slot + 1) * plan.blocks() / slots,
+                range * panel_count / plan.panel_ranges,
+                (range + 1) * panel_count / plan.panel_ranges, array(mine + x_at),
+                array(mine + product_at), array(mine + panel_at), sums + slot * lines * lanes,
+                dbias ? biases + slot * lanes : nullptr);
     });
 
     std::atomic<bool> any_nan{false};
-    parallel_for(lines, team, [&](int64_t line, int) {
+    parallel_for(exact ? 0 : lines, team, [&](int64_t line, int) {
         T* to = dweight + line * shape.out_channels;
         for (int64_t panel = 0; panel < panel_count; ++panel) {
             const int64_t channels = panels.channels(panel);
-            const int64_t first = panels.group(panel) * group_out + panels.first_channel(panel);
+            T* out = to + panels.first_of_all(panel);
             const T* from = sums + panels.lanes_before(panel) * lines + line * panels.lanes(panel);
-            std::copy(from, from + channels, to + first);
-            for (int64_t slot = 1; slot < plan.slots; ++slot) {
+            std::copy(from, from + channels, out);
+            for (int64_t slot = 1; slot < slots; ++slot) {
                 const T* partial = from + slot * lanes * lines;
-                for (int64_t k = 0; k < channels; ++k) to[first + k] += partial[k];
+                for (int64_t k = 0; k < channels; ++k) out[k] += partial[k];
             }
         }
-        T sum = 0;
-        for (int64_t k = 0; k < shape.out_channels; ++k) sum += T(0) * to[k];
-        if (sum != sum) any_nan = true;
+        if (border) {
+            T zeros = 0;
+            for (int64_t k = 0; k < shape.out_channels; ++k) zeros += T(0) * to[k];
+            if (zeros != zeros) any_nan = true;
+        }
     });
-    if (border && any_nan) exact_grad_weight(shape, x, dy, dweight);
+    if (exact || any_nan) exact_grad_weight(shape, x, dy, dweight);
+    if (!dbias) return;
+    if (exact) {
+        exact_grad_bias(shape, dy, dbias);
+        return;
+    }
+    T* total = biases + slots * lanes;
+    kernels.add_rows(biases, slots, lanes, total);
+    for (int64_t panel = 0; panel < panel_count; ++panel) {
+        const T* from = total + panels.lanes_before(panel);
+        std::copy(from, from + panels.channels(panel), dbias + panels.first_of_all(panel));
+    }
 }
 
 template <class T>
@@ -297,31 +512,15 @@ void conv2d_grad_bias(int64_t pixels, int64_t channels, const T* dy, T* dbias) {
     memory.add(slots * channels, sizeof(T));
     const Scratch scratch(memory.bytes());
     T* sums = reinterpret_cast<T*>(scratch.data());
+    std::fill(sums, sums + slots * channels, T(0));
+    std::fill(dbias, dbias + channels, T(0));
     const int team = team_size(slots, double(pixels) * double(channels) / 4);
     parallel_for(slots, team, [&](int64_t slot, int) {
         const int64_t first = slot * per_slot;
-        kernels.sum_rows(dy + first * channels, std::min(per_slot, pixels - first), channels,
+        kernels.add_rows(dy + first * channels, std::min(per_slot, pixels - first), channels,
                          sums + slot * channels);
     });
-    kernels.sum_rows(sums, slots, channels, dbias);
-}
-
-template <class T>
-void conv2d_grad_weight(const Conv2dShape& shape, const T* x, const OutputGradient<T>& dy,
-                        T* dweight, T* dbias) {
-    std::vector<T> product;
-    const T* delta = dy.dy;
-    if (dy.activation != Activation::none) {
-        product.resize(size_t(shape.output_size()));
-        activate_grad_input(dy.activation, shape.output_size(), dy.dy, dy.y, T(leaky_relu_slope),
-                            product.data());
-        delta = product.data();
-    }
-    plain_grad_weight(shape, x, delta, dweight);
-    if (dbias) {
-        conv2d_grad_bias(shape.batch * shape.out_height * shape.out_width, shape.out_channels,
-                         delta, dbias);
-    }
+    kernels.add_rows(sums, slots, channels, dbias);
 }
 
 template void conv2d_grad_weight(const Conv2dShape&, const float*, const OutputGradient<float>&,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "depthwise.h"
 #include "instruction_set.h"
 #include "panels.h"
 #include "parallel.h"
@@ -14,33 +15,38 @@ namespace {
 
 // Enough tasks that threads which come free late or early still share the work evenly.
 constexpr int64_t plenty_of_tasks = 32;
-// What a task reads of x should stay in a second-level cache, beside its panel of weights.
+constexpr int64_t few_tasks = 8;
+// What a task reads of x should stay in a second-level cache, beside what it needs of the weights.
 constexpr int64_t window_bytes = 256 * 1024;
+// The lines of a panel that the tiles of a block share should stay in a first-level cache.
+constexpr int64_t chunk_bytes = 16 * 1024;
 constexpr int64_t widest_block = 192;
+constexpr int64_t pixels_per_block = 128;
 
-// How one part is cut into tasks: an image, a block of output rows and columns, a range of panels.
+// How one part is cut into tasks: a block of output images, rows and columns, a range of panels.
+// None of it changes what is computed, or in what order it is summed.
 struct Schedule {
-    int64_t rows, columns;
-    int64_t row_blocks, column_blocks, panel_ranges;
+    int64_t images, rows, columns;
+    int64_t image_blocks, row_blocks, column_blocks, panel_ranges;
+    int64_t chunk_lines;
     int64_t first_task;
-    bool exact;  // no copies: tap by tap, leaving out what lies outside the image
+    bool few;           // vectors run along the reduction
+    bool packed_first;  // for all tasks, before the product; else each task packs what it needs
+    bool exact;         // no copies: tap by tap, leaving out what lies outside the image
 
-    int64_t tasks(const Correlation& part) const {
-        return part.batch * row_blocks * column_blocks * panel_ranges;
-    }
+    int64_t blocks() const { return image_blocks * row_blocks * column_blocks; }
+    int64_t tasks() const { return blocks() * panel_ranges; }
 };
 
-bool is_depthwise(const Correlation& part) { return part.run == 1 && part.group_out == 1; }
-
-Window window_of(const Correlation& part, int64_t i, int64_t j, int64_t rows, int64_t columns) {
-    return {i * part.stride_h - part.top, j * part.stride_w - part.left,
-            extent(rows, part.stride_h, part.tap_rows, part.dilation_h),
-            extent(columns, part.stride_w, part.tap_columns, part.dilation_w)};
+// Without dilation and groups, a window row is contiguous: one long run.
+bool one_run(const Correlation& part) { return part.dilation_w == 1 && part.groups == 1; }
+int64_t run_length(const Correlation& part) {
+    return one_run(part) ? part.tap_columns * part.run : part.run;
 }
-
-bool has_border(const Correlation& part) {
-    return !window_of(part, 0, 0, part.out_rows, part.out_columns).inside(part.height, part.width);
+int64_t run_count(const Correlation& part) {
+    return one_run(part) ? part.tap_rows : part.tap_rows * part.tap_columns;
 }
+int64_t line_count(const Correlation& part) { return run_count(part) * run_length(part); }
 
 // A pointwise convolution knows no rows: one row of all pixels makes full tiles.
 Correlation flattened(Correlation part) {
@@ -56,74 +62,55 @@ Correlation flattened(Correlation part) {
 }
 
 template <class T>
-Schedule schedule(const Correlation& part, int64_t panels) {
+Schedule schedule(const Correlation& part, const Panels& panels, int width, bool always_copied) {
     Schedule plan = {};
+    plan.few = part.groups == 1 && part.group_out * 2 <= width && run_length(part) >= width;
+    plan.chunk_lines = std::max<int64_t>(
+        32, chunk_bytes / (panels.most_lanes() * int64_t(sizeof(T))));
+    const int64_t panel_count = plan.few ? 1 : panels.count();
+
     const int64_t pixel_bytes = part.channels * int64_t(sizeof(T));
     const int64_t fitting = std::clamp<int64_t>(window_bytes / pixel_bytes, 48, widest_block);
     plan.column_blocks = divide_up(part.out_columns, fitting);
     plan.columns = divide_up(part.out_columns, plan.column_blocks);
 
+    // Where the weights outweigh the image, it is the panels that are shared out, not the rows.
+    const int64_t weight_size = line_count(part) * part.group_out * part.groups;
+    const bool heavy = weight_size > part.batch * part.height * part.width * part.channels;
+    const int64_t wanted = heavy ? divide_up(few_tasks, panel_count) : plenty_of_tasks;
     const Window row = window_of(part, 0, 0, 1, plan.columns);
     const int64_t row_bytes = row.columns * pixel_bytes * part.stride_h;
-    int64_t rows = std::max<int64_t>(1, (window_bytes / row_bytes) - row.rows / part.stride_h);
-    const int64_t wanted = divide_up(plenty_of_tasks, part.batch * plan.column_blocks);
-    rows = std::clamp<int64_t>(rows, 1, std::max<int64_t>(1, part.out_rows / wanted));
+    const int64_t fitting_rows = window_bytes / row_bytes - row.rows / part.stride_h;
+    const int64_t most_rows =
+        part.out_rows / divide_up(wanted, part.batch * plan.column_blocks);
+    const int64_t rows = std::max<int64_t>(1, std::min(fitting_rows, most_rows));
     plan.row_blocks = divide_up(part.out_rows, rows);
     plan.rows = divide_up(part.out_rows, plan.row_blocks);
 
-    const int64_t blocks = part.batch * plan.row_blocks * plan.column_blocks;
-    plan.panel_ranges = std::clamp<int64_t>(divide_up(plenty_of_tasks / 2, blocks), 1, panels);
+    plan.images = 1;
+    if (plan.row_blocks == 1 && plan.column_blocks == 1) {
+        const int64_t pixels = part.out_rows * part.out_columns;
+        const int64_t image_bytes = part.height * part.width * pixel_bytes;
+        plan.images = std::min(
+            {pixels_per_block / pixels, window_bytes / image_bytes, part.batch / (2 * few_tasks)});
+        plan.images = std::max<int64_t>(1, plan.images);
+    }
+    plan.image_blocks = divide_up(part.batch, plan.images);
+
+    plan.panel_ranges =
+        std::clamp<int64_t>(divide_up(plenty_of_tasks / 2, plan.blocks()), 1, panel_count);
+    plan.packed_first = plan.few || plan.blocks() > 2;
 
     const Window block = window_of(part, 0, 0, plan.rows, plan.columns);
-    plan.exact = has_border(part) && (block.rows > largest_window / block.columns ||
-                                      block.rows * block.columns > largest_window / part.channels);
+    plan.exact = (has_border(part) || always_copied) &&
+                 window_too_large(block, part.channels * plan.images);
     return plan;
 }
 
-// Elements of T that a thread needs for the copy of a window.
-int64_t window_size(const Correlation& part, const Schedule& plan) {
-    if (plan.exact || !has_border(part)) return 0;
-    const Window block = window_of(part, 0, 0, plan.rows, plan.columns);
-    return block.rows * block.columns * part.channels;
-}
-
-template <class T>
-struct Operands {
-    const T* x;
-    const T* weight;
-    const T* bias;
-    Activation activation;
-    T* y;
-};
-
-// Packs one panel as (tap_rows, tap_columns, run, lanes), zero past the last channel; says whether
-// every weight is finite.
-template <class T>
-bool pack_panel(const Correlation& part, const Panels& panels, int64_t panel, const T* weight,
-                T* to) {
-    const int64_t lanes = panels.lanes(panel), channels = panels.channels(panel);
-    const T* group = weight + part.weight_offset + panels.group(panel) * part.weight_group_stride +
-                     panels.first_channel(panel) * part.weight_out_stride;
-    T sum_of_zeros = 0;  // 0 * w is zero unless w is infinite or NaN
-    for (int64_t r = 0; r < part.tap_rows; ++r) {
-        for (int64_t s = 0; s < part.tap_columns; ++s) {
-            const T* tap = group + r * part.weight_row_stride + s * part.weight_column_stride;
-            for (int64_t c = 0; c < part.run; ++c, to += lanes) {
-                const T* line = tap + c * part.weight_in_stride;
-                for (int64_t k = 0; k < channels; ++k) {
-                    to[k] = line[k * part.weight_out_stride];
-                    sum_of_zeros += T(0) * to[k];
-                }
-                std::fill(to + channels, to + lanes, T(0));
-            }
-        }
-    }
-    return sum_of_zeros == T(0);
-}
-
-// One block of outputs: which image, where it begins, how large it is, which panels.
+// One block of outputs: where it begins, how large it is, which panels.
 struct Block {
-    int64_t image, i, j, rows, columns, first_panel, last_panel;
+    int64_t image, i, j, images, rows, columns, first_panel, last_panel;
+    int64_t pixels() const { return images * rows * columns; }
 };
 
 Block block_of(const Correlation& part, const Schedule& plan, int64_t panels, int64_t task) {
@@ -133,8 +120,9 @@ Block block_of(const Correlation& part, const Schedule& plan, int64_t panels, in
     block.j = task % plan.column_blocks * plan.columns;
     task /= plan.column_blocks;
     block.i = task % plan.row_blocks * plan.rows;
-    block.image = task / plan.row_blocks;
+    block.image = task / plan.row_blocks * plan.images;
     // The last blocks may be short, or have nothing left.
+    block.images = std::clamp<int64_t>(part.batch - block.image, 0, plan.images);
     block.rows = std::clamp<int64_t>(part.out_rows - block.i, 0, plan.rows);
     block.columns = std::clamp<int64_t>(part.out_columns - block.j, 0, plan.columns);
     block.first_panel = range * panels / plan.panel_ranges;
@@ -142,245 +130,357 @@ Block block_of(const Correlation& part, const Schedule& plan, int64_t panels, in
     return block;
 }
 
-// x as the tiles see it: the image itself, or a copy with zeros around it.
-template <class T>
-struct Source {
-    const T* origin;
-    int64_t row_stride;
+// What one thread needs for one task.
+struct Workspace {
+    int64_t window, pixels, runs, chunk;  // elements
+    size_t copy_at, x_at, y_at, runs_at, chunk_at, bytes;
+
+    template <class T>
+    void arrange() {
+        ScratchPlan plan;
+        copy_at = plan.add(window, sizeof(T));
+        x_at = plan.add(pixels, sizeof(int64_t));
+        y_at = plan.add(pixels, sizeof(int64_t));
+        runs_at = plan.add(runs, sizeof(Run));
+        chunk_at = plan.add(chunk, sizeof(T));
+        bytes = plan.bytes();
+    }
 };
 
-template <class T>
-Source<T> source_of(const Correlation& part, const Block& block, const T* x, T* copy) {
-    const T* image = x + block.image * part.height * part.width * part.channels;
-    const Window window = window_of(part, block.i, block.j, block.rows, block.columns);
-    if (window.inside(part.height, part.width)) {
-        return {image + (window.top * part.width + window.left) * part.channels,
-                part.width * part.channels};
-    }
-    copy_window(window, part.height, part.width, part.channels, image, copy);
-    return {copy, window.columns * part.channels};
+// Elements of T that the copies of a block's windows take.
+int64_t window_size(const Correlation& part, const Schedule& plan, bool always_copied) {
+    if (plan.exact || !(always_copied || has_border(part))) return 0;
+    const Window block = window_of(part, 0, 0, plan.rows, plan.columns);
+    return plan.images * block.rows * block.columns * part.channels;
+}
+
+// Even pieces of a run, none longer than a chunk.
+int64_t run_pieces(const Correlation& part, const Schedule& plan) {
+    return divide_up(run_length(part), plan.chunk_lines);
+}
+
+void grow(Workspace& workspace, const Correlation& part, const Schedule& plan, int64_t lanes,
+          bool always_copied) {
+    workspace.window = std::max(workspace.window, window_size(part, plan, always_copied));
+    workspace.pixels = std::max(workspace.pixels, plan.images * plan.rows * plan.columns);
+    workspace.runs = std::max(workspace.runs, run_count(part) * run_pieces(part, plan));
+    workspace.chunk = std::max(workspace.chunk, plan.packed_first ? 0 : plan.chunk_lines * lanes);
 }
 
 template <class T>
-T* output_of(const Correlation& part, const Block& block, T* y) {
-    return y + part.y_offset + block.image * part.y_image_stride + block.i * part.y_row_stride +
-           block.j * part.y_column_stride;
-}
-
-// sigmoid and tanh, over the block that was just written.
-template <class T>
-void finish_activation(const Kernels<T>& kernels, const Correlation& part, const Block& block,
-                       int64_t first, int64_t channels, Activation activation, T* y) {
-    if (activation != Activation::sigmoid && activation != Activation::tanh) return;
-    for (int64_t i = 0; i < block.rows; ++i) {
-        T* row = y + i * part.y_row_stride + first;
-        if (part.y_column_stride == channels) {
-            kernels.activate(activation, block.columns * channels, row, T(0), row);
-            continue;
-        }
-        for (int64_t j = 0; j < block.columns; ++j) {
-            T* pixel = row + j * part.y_column_stride;
-            kernels.activate(activation, channels, pixel, T(0), pixel);
-        }
-    }
-}
+struct Operands {
+    OutputGradient<T> x;
+    const T* weight;
+    const T* bias;
+    Activation activation;
+    T* y;
+};
 
 Activation in_tile(Activation activation) {
     const bool tile = activation == Activation::relu || activation == Activation::leaky_relu;
     return tile ? activation : Activation::none;
 }
 
+// A part of one convolution, its schedule, and its weights once they are packed.
 template <class T>
-void dense_block(const Kernels<T>& kernels, const Correlation& part, const Panels& panels,
-                 const Block& block, const Operands<T>& packed, T* copy) {
-    const Source<T> source = source_of(part, block, packed.x, copy);
-    T* y = output_of(part, block, packed.y);
-    const int64_t taps = part.tap_rows * part.tap_columns * part.run;
-    // Without dilation and groups, a window row is contiguous: one long run.
-    const bool one_run = part.dilation_w == 1 && part.groups == 1;
-    CorrelateRow<T> row = {};
-    row.x_stride = part.stride_w * part.channels;
-    row.tap_row_stride = part.dilation_h * source.row_stride;
-    row.tap_column_stride = part.dilation_w * part.channels;
-    row.tap_rows = part.tap_rows;
-    row.tap_columns = one_run ? 1 : part.tap_columns;
-    row.run = one_run ? part.tap_columns * part.run : part.run;
-    row.y_stride = part.y_column_stride;
-    row.pixels = block.columns;
-    row.activation = in_tile(packed.activation);
-    for (int64_t panel = block.first_panel; panel < block.last_panel; ++panel) {
-        const int64_t group = panels.group(panel);
-        const int64_t first = group * part.group_out + panels.first_channel(panel);
-        row.weight = packed.weight + panels.lanes_before(panel) * taps;
-        row.bias = packed.bias + panels.lanes_before(panel);
-        row.vectors = panels.vectors(panel);
-        row.channels = panels.channels(panel);
-        for (int64_t i = 0; i < block.rows; ++i) {
-            row.x = source.origin + i * part.stride_h * source.row_stride + group * part.run;
-            row.y = y + i * part.y_row_stride + first;
-            kernels.correlate_row(row);
+struct Product {
+    const Kernels<T>& kernels;
+    const Correlation& part;
+    const Schedule& plan;
+    const Panels& panels;
+    Operands<T> plain;
+    T* packed_weight;
+    const T* packed_bias;
+
+    int64_t panel_count() const { return plan.few ? 1 : panels.count(); }
+
+    // Packs lines [first, first + count) of a panel as (count, lanes), zero past the last channel;
+    // says whether every weight is finite.
+    bool pack_lines(int64_t panel, int64_t first, int64_t count, T* to) const {
+        const T* group = plain.weight + part.weight_offset +
+                         panels.group(panel) * part.weight_group_stride +
+                         panels.first_channel(panel) * part.weight_out_stride;
+        PackLines<T> pack = {};
+        pack.line_stride = part.weight_in_stride;
+        pack.channel_stride = part.weight_out_stride;
+        pack.channels = panels.channels(panel);
+        pack.lanes = panels.lanes(panel);
+        bool finite = true;
+        for (int64_t line = first; line < first + count; line += pack.lines) {
+            const int64_t c = line % part.run, tap = line / part.run;
+            const int64_t r = tap / part.tap_columns, s = tap % part.tap_columns;
+            pack.from = group + r * part.weight_row_stride + s * part.weight_column_stride +
+                        c * part.weight_in_stride;
+            pack.lines = std::min(part.run - c, first + count - line);
+            pack.to = to + (line - first) * pack.lanes;
+            finite &= kernels.pack_lines(pack);
         }
-        finish_activation(kernels, part, block, first, row.channels, packed.activation, y);
+        return finite;
     }
-}
 
-template <class T>
-void depthwise_block(const Kernels<T>& kernels, const Correlation& part, const Block& block,
-                     const Operands<T>& packed, T* copy) {
-    const Source<T> source = source_of(part, block, packed.x, copy);
-    T* y = output_of(part, block, packed.y);
-    DepthwiseRow<T> row = {};
-    row.x_stride = part.stride_w * part.channels;
-    row.tap_row_stride = part.dilation_h * source.row_stride;
-    row.tap_column_stride = part.dilation_w * part.channels;
-    row.tap_rows = part.tap_rows;
-    row.tap_columns = part.tap_columns;
-    row.weight = packed.weight;
-    row.bias = packed.bias;
-    row.y_stride = part.y_column_stride;
-    row.pixels = block.columns;
-    row.channels = part.groups;
-    row.activation = in_tile(packed.activation);
-    for (int64_t i = 0; i < block.rows; ++i) {
-        row.x = source.origin + i * part.stride_h * source.row_stride;
-        row.y = y + i * part.y_row_stride;
-        kernels.depthwise_row(row);
-    }
-    finish_activation(kernels, part, block, 0, part.groups, packed.activation, y);
-}
-
-// The direct sum over the taps inside the image. Slow, and right where zeros are not: an infinite
-// weight times a zero of the padding would be NaN.
-template <class T>
-void exact_block(const Kernels<T>& kernels, const Correlation& part, const Block& block,
-                 const Operands<T>& plain) {
-    const int64_t out_channels = part.groups * part.group_out;
-    const T* image = plain.x + block.image * part.height * part.width * part.channels;
-    T* y = output_of(part, block, plain.y);
-    for (int64_t i = 0; i < block.rows; ++i) {
-        for (int64_t j = 0; j < block.columns; ++j) {
-            T* out = y + i * part.y_row_stride + j * part.y_column_stride;
-            for (int64_t k = 0; k < out_channels; ++k) out[k] = plain.bias ? plain.bias[k] : T(0);
-            for (int64_t r = 0; r < part.tap_rows; ++r) {
-                const int64_t h = (block.i + i) * part.stride_h + r * part.dilation_h - part.top;
-                if (h < 0 || h >= part.height) continue;
-                for (int64_t s = 0; s < part.tap_columns; ++s) {
-                    const int64_t w =
-                        (block.j + j) * part.stride_w + s * part.dilation_w - part.left;
-                    if (w < 0 || w >= part.width) continue;
-                    const T* pixel = image + (h * part.width + w) * part.channels;
-                    const T* tap = plain.weight + part.weight_offset + r * part.weight_row_stride +
-                                   s * part.weight_column_stride;
-                    for (int64_t k = 0; k < out_channels; ++k) {
-                        const int64_t group = k / part.group_out;
-                        const T* column = tap + group * part.weight_group_stride +
-                                          k % part.group_out * part.weight_out_stride;
-                        for (int64_t c = 0; c < part.run; ++c) {
-                            out[k] +=
-                                pixel[group * part.run + c] * column[c * part.weight_in_stride];
-                        }
+    // Packs all weights as correlate_few reads them: (group_out, steps of `width` values).
+    bool pack_few() const {
+        const int64_t width = kernels.width, length = run_length(part);
+        T* to = packed_weight;
+        T sum_of_zeros = 0;  // 0 * w is zero unless w is infinite or NaN
+        for (int64_t k = 0; k < part.group_out; ++k) {
+            const T* channel = plain.weight + part.weight_offset + k * part.weight_out_stride;
+            for (int64_t run = 0; run < run_count(part); ++run) {
+                for (int64_t step = 0; step < length; step += width) {
+                    const int64_t begin = std::min(step, length - width);
+                    for (int64_t c = begin; c < begin + width; ++c, ++to) {
+                        const int64_t line = run * length + c;
+                        const int64_t tap = line / part.run;
+                        const T* from = channel +
+                                        tap / part.tap_columns * part.weight_row_stride +
+                                        tap % part.tap_columns * part.weight_column_stride +
+                                        line % part.run * part.weight_in_stride;
+                        *to = c < step ? T(0) : *from;
+                        sum_of_zeros += T(0) * *to;
                     }
                 }
             }
-            kernels.activate(plain.activation, out_channels, out, T(leaky_relu_slope), out);
+        }
+        return sum_of_zeros == T(0);
+    }
+
+    bool pack_panel(int64_t panel) const {
+        if (plan.few) return pack_few();
+        return pack_lines(panel, 0, line_count(part),
+                          packed_weight + panels.lanes_before(panel) * line_count(part));
+    }
+
+    // Returns whether every weight that it packed is finite.
+    bool run(const Block& block, char* workspace, const Workspace& at) const {
+        T* copy = reinterpret_cast<T*>(workspace + at.copy_at);
+        int64_t* x_at = reinterpret_cast<int64_t*>(workspace + at.x_at);
+        int64_t* y_at = reinterpret_cast<int64_t*>(workspace + at.y_at);
+        Run* runs = reinterpret_cast<Run*>(workspace + at.runs_at);
+
+        CorrelateTiles<T> tiles = {};
+        const int64_t row_stride = read_windows(block, copy, tiles.x, x_at);
+        tiles.x_at = x_at;
+        tiles.y_at = y_at;
+        tiles.pixels = block.pixels();
+        locate_outputs(block, y_at);
+        const int64_t pieces = cut_runs(row_stride, runs);
+
+        bool finite = true;
+        for (int64_t panel = block.first_panel; panel < block.last_panel; ++panel) {
+            const int64_t group = panels.group(panel), lines = line_count(part);
+            const T* x = tiles.x;
+            tiles.x += group * part.run;
+            tiles.y = plain.y + part.y_offset + panels.first_of_all(panel);
+            tiles.vectors = panels.vectors(panel);
+            tiles.channels = plan.few ? part.group_out : panels.channels(panel);
+            tiles.bias = packed_bias + panels.lanes_before(panel);
+            if (plan.few) {
+                tiles.runs = runs;
+                tiles.run_count = pieces;
+                tiles.weight = packed_weight;
+                tiles.activation = in_tile(plain.activation);
+                kernels.correlate_few(tiles);
+            } else {
+                finite &= run_chunks(panel, lines, runs, pieces,
+                                     reinterpret_cast<T*>(workspace + at.chunk_at), tiles);
+            }
+            tiles.x = x;
+            finish_activation(tiles);
+        }
+        return finite;
+    }
+
+  private:
+    // The windows of the block, in place or copied with zeros around them: where each pixel's
+    // window begins. Returns the distance of two rows.
+    int64_t read_windows(const Block& block, T* copy, const T*& origin, int64_t* x_at) const {
+        const int64_t image_size = part.height * part.width * part.channels;
+        const T* image = plain.x.dy + block.image * image_size;
+        const Window window = window_of(part, block.i, block.j, block.rows, block.columns);
+        int64_t row_stride = part.width * part.channels, image_stride = image_size;
+        if (plain.x.activation == Activation::none && window.inside(part.height, part.width)) {
+            origin = image + (window.top * part.width + window.left) * part.channels;
+        } else {
+            row_stride = window.columns * part.channels;
+            image_stride = window.rows * row_stride;
+            for (int64_t n = 0; n < block.images; ++n) {
+                copy_window(kernels, window, part.height, part.width, part.channels, plain.x,
+                            (block.image + n) * image_size, copy + n * image_stride);
+            }
+            origin = copy;
+        }
+        for_pixels(block, [&](int64_t n, int64_t i, int64_t j) {
+            *x_at++ = n * image_stride + i * part.stride_h * row_stride +
+                      j * part.stride_w * part.channels;
+        });
+        return row_stride;
+    }
+
+    void locate_outputs(const Block& block, int64_t* y_at) const {
+        for_pixels(block, [&](int64_t n, int64_t i, int64_t j) {
+            *y_at++ = (block.image + n) * part.y_image_stride + (block.i + i) * part.y_row_stride +
+                      (block.j + j) * part.y_column_stride;
+        });
+    }
+
+    template <class Body>
+    static void for_pixels(const Block& block, const Body& body) {
+        for (int64_t n = 0; n < block.images; ++n) {
+            for (int64_t i = 0; i < block.rows; ++i) {
+                for (int64_t j = 0; j < block.columns; ++j) body(n, i, j);
+            }
         }
     }
-}
+
+    // The window's runs, none longer than a chunk of a panel. Returns how many.
+    int64_t cut_runs(int64_t row_stride, Run* runs) const {
+        const int64_t length = run_length(part);
+        const int64_t longest = plan.few ? length : divide_up(length, run_pieces(part, plan));
+        const int64_t columns = one_run(part) ? 1 : part.tap_columns;
+        int64_t count = 0;
+        for (int64_t r = 0; r < part.tap_rows; ++r) {
+            for (int64_t s = 0; s < columns; ++s) {
+                const int64_t tap =
+                    r * part.dilation_h * row_stride + s * part.dilation_w * part.channels;
+                for (int64_t c = 0; c < length; c += longest) {
+                    runs[count++] = {tap + c, std::min(longest, length - c)};
+                }
+            }
+        }
+        return count;
+    }
+
+    // All pixels with as many runs as make a chunk, then with the next.
+    bool run_chunks(int64_t panel, int64_t lines, const Run* runs, int64_t pieces, T* chunk,
+                    CorrelateTiles<T>& tiles) const {
+        const int64_t lanes = panels.lanes(panel);
+        const T* weight = packed_weight + panels.lanes_before(panel) * lines;
+        bool finite = true;
+        int64_t line = 0;
+        for (int64_t first = 0; first < pieces; first += tiles.run_count) {
+            tiles.runs = runs + first;
+            tiles.run_count = 0;
+            int64_t count = 0;
+            do {
+                count += tiles.runs[tiles.run_count++].length;
+            } while (first + tiles.run_count < pieces &&
+                     count + tiles.runs[tiles.run_count].length <= plan.chunk_lines);
+            if (plan.packed_first) {
+                tiles.weight = weight + line * lanes;
+            } else {
+                finite &= pack_lines(panel, line, count, chunk);
+                tiles.weight = chunk;
+            }
+            line += count;
+            tiles.activation = line == lines ? in_tile(plain.activation) : Activation::none;
+            kernels.correlate_tiles(tiles);
+            tiles.bias = nullptr;  // from now on, y has it
+        }
+        return finite;
+    }
+
+    // sigmoid and tanh, over what was just written.
+    void finish_activation(const CorrelateTiles<T>& tiles) const {
+        if (in_tile(plain.activation) == plain.activation) return;
+        for (int64_t p = 0; p < tiles.pixels; ++p) {
+            T* pixel = tiles.y + tiles.y_at[p];
+            kernels.activate(plain.activation, tiles.channels, pixel, T(0), pixel);
+        }
+    }
+};
 
 }  // namespace
 
 template <class T>
-void correlate(const std::vector<Correlation>& given, const T* x, const T* weight, const T* bias,
-               Activation activation, T* y) {
+void correlate(const std::vector<Correlation>& given, const OutputGradient<T>& x, const T* weight,
+               const T* bias, Activation activation, T* y) {
     std::vector<Correlation> parts;
     for (const Correlation& part : given) {
-        if (part.batch > 0 && part.out_rows > 0 && part.out_columns > 0) {
-            parts.push_back(flattened(part));
-            if (is_depthwise(part)) parts.back().weight_out_stride = part.weight_group_stride;
-        }
+        if (part.batch > 0 && part.out_rows > 0 && part.out_columns > 0) parts.push_back(part);
     }
     if (parts.empty()) return;
+    if (is_depthwise(parts[0])) {
+        return correlate_depthwise(parts, x, weight, bias, activation, y);
+    }
+    for (Correlation& part : parts) part = flattened(part);
 
     const Kernels<T>& kernels = rot180::kernels<T>();
-    const bool depthwise = is_depthwise(parts[0]);
-    const int64_t groups = parts[0].groups, group_out = parts[0].group_out;
-    const Panels panels(kernels, groups, group_out, depthwise);
-    const int64_t panel_count = panels.count();
-    const int64_t lanes = panels.all_lanes();
+    const Panels panels(kernels, parts[0].groups, parts[0].group_out);
+    const bool always_copied = x.activation != Activation::none;
 
-    std::vector<Schedule> schedules;
-    ScratchPlan plan;
+    std::vector<Schedule> plans;
     std::vector<size_t> weight_at;
-    int64_t tasks = 0, window = 0;
+    ScratchPlan memory;
+    Workspace workspace = {};
+    int64_t tasks = 0;
     double operations = 0;
     for (const Correlation& part : parts) {
-        Schedule next = schedule<T>(part, panel_count);
-        next.first_task = tasks;
-        tasks += next.tasks(part);
-        window = std::max(window, window_size(part, next));
-        const int64_t taps = part.tap_rows * part.tap_columns * part.run;
-        weight_at.push_back(plan.add(taps * lanes, sizeof(T)));
+        Schedule plan = schedule<T>(part, panels, kernels.width, always_copied);
+        plan.first_task = tasks;
+        tasks += plan.tasks();
+        // A run of few channels may fill its last vector twice.
+        const int64_t lines = plan.few ? divide_up(run_length(part), kernels.width) *
+                                             kernels.width * run_count(part)
+                                       : line_count(part);
+        weight_at.push_back(memory.add(plan.packed_first ? lines * panels.all_lanes() : 0,
+                                       sizeof(T)));
+        grow(workspace, part, plan, panels.most_lanes(), always_copied);
         operations += double(part.batch) * double(part.out_rows) * double(part.out_columns) *
-                      double(lanes) * double(taps + 1) / 8;
-        schedules.push_back(next);
+                      double(panels.all_lanes()) * double(lines + 1) / 8;
+        plans.push_back(plan);
     }
-    const size_t bias_at = plan.add(lanes, sizeof(T));
+    workspace.arrange<T>();
     const int team = team_size(tasks, operations);
-    // A multiple of the cache line, so that threads share none.
-    const int64_t window_stride = divide_up(window, 16) * 16;
-    const size_t windows_at = plan.add(window_stride * team, sizeof(T));
-    const Scratch scratch(plan.bytes());
+    const size_t bias_at = memory.add(panels.all_lanes(), sizeof(T));
+    const size_t workspaces_at = memory.add(team, workspace.bytes);
+    const Scratch scratch(memory.bytes());
 
     T* packed_bias = reinterpret_cast<T*>(scratch.data() + bias_at);
-    std::fill(packed_bias, packed_bias + lanes, T(0));
-    for (int64_t panel = 0; bias && panel < panel_count; ++panel) {
-        const T* first = bias + panels.group(panel) * group_out + panels.first_channel(panel);
-        std::copy(first, first + panels.channels(panel), packed_bias + panels.lanes_before(panel));
+    panels.pack_bias(bias, packed_bias);
+
+    std::vector<Product<T>> products;
+    for (size_t p = 0; p < parts.size(); ++p) {
+        products.push_back({kernels, parts[p], plans[p], panels,
+                            Operands<T>{x, weight, bias, activation, y},
+                            reinterpret_cast<T*>(scratch.data() + weight_at[p]), packed_bias});
     }
 
-    const auto packed_weight = [&](size_t part) {
-        return reinterpret_cast<T*>(scratch.data() + weight_at[part]);
-    };
     std::vector<std::atomic<bool>> finite(parts.size());
     for (auto& flag : finite) flag = true;
-    parallel_for(int64_t(parts.size()) * panel_count, team, [&](int64_t task, int) {
-        const size_t p = size_t(task / panel_count);
-        const Correlation& part = parts[p];
-        const int64_t panel = task % panel_count;
-        const int64_t taps = part.tap_rows * part.tap_columns * part.run;
-        T* to = packed_weight(p) + panels.lanes_before(panel) * taps;
-        if (!pack_panel(part, panels, panel, weight, to)) finite[p] = false;
-    });
-    for (size_t p = 0; p < parts.size(); ++p) {
-        if (!finite[p] && has_border(parts[p])) schedules[p].exact = true;
+    const bool any_packed_first =
+        std::any_of(plans.begin(), plans.end(), [](const Schedule& p) { return p.packed_first; });
+    if (any_packed_first) {
+        parallel_for(int64_t(parts.size()) * panels.count(), team, [&](int64_t task, int) {
+            const size_t p = size_t(task / panels.count());
+            const int64_t panel = task % panels.count();
+            if (!plans[p].packed_first || panel >= products[p].panel_count()) return;
+            if (!products[p].pack_panel(panel)) finite[p] = false;
+        });
     }
 
     parallel_for(tasks, team, [&](int64_t task, int thread) {
         const auto next = std::upper_bound(
-            schedules.begin(), schedules.end(), task,
-            [](int64_t index, const Schedule& schedule) { return index < schedule.first_task; });
-        const size_t p = size_t(next - schedules.begin()) - 1;
-        const Correlation& part = parts[p];
-        const Schedule& schedule = schedules[p];
-        const Block block = block_of(part, schedule, panel_count, task - schedule.first_task);
-        if (block.rows == 0 || block.columns == 0) return;
-        T* copy = reinterpret_cast<T*>(scratch.data() + windows_at) + thread * window_stride;
-        const Operands<T> packed = {x, packed_weight(p), packed_bias, activation, y};
-        if (schedule.exact) {
-            if (block.first_panel == 0) {
-                exact_block(kernels, part, block, Operands<T>{x, weight, bias, activation, y});
-            }
-        } else if (depthwise) {
-            depthwise_block(kernels, part, block, packed, copy);
-        } else {
-            dense_block(kernels, part, panels, block, packed, copy);
-        }
+            plans.begin(), plans.end(), task,
+            [](int64_t index, const Schedule& plan) { return index < plan.first_task; });
+        const size_t p = size_t(next - plans.begin()) - 1;
+        const Schedule& plan = plans[p];
+        const Block block =
+            block_of(parts[p], plan, products[p].panel_count(), task - plan.first_task);
+        if (plan.exact || block.pixels() == 0) return;
+        char* own = scratch.data() + workspaces_at + size_t(thread) * workspace.bytes;
+        if (!products[p].run(block, own, workspace)) finite[p] = false;
     });
+
+    for (size_t p = 0; p < parts.size(); ++p) {
+        if (plans[p].exact || (!finite[p] && has_border(parts[p]))) {
+            correlate_exactly(parts[p], x, weight, bias, activation, y);
+        }
+    }
 }
 
-template void correlate(const std::vector<Correlation>&, const float*, const float*, const float*,
-                        Activation, float*);
-template void correlate(const std::vector<Correlation>&, const double*, const double*,
-                        const double*, Activation, double*);
+template void correlate(const std::vector<Correlation>&, const OutputGradient<float>&,
+                        const float*, const float*, Activation, float*);
+template void correlate(const std::vector<Correlation>&, const OutputGradient<double>&,
+                        const double*, const double*, Activation, double*);
 
 }  // namespace rot180

@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "rot180/activation.h"
+#include "rot180/conv2d.h"
+#include "window.h"
 
 namespace rot180 {
 
@@ -27,10 +28,31 @@ struct Correlation {
     int64_t weight_in_stride, weight_out_stride, weight_group_stride;
 };
 
+inline bool is_depthwise(const Correlation& part) {
+    return part.run == 1 && part.group_out == 1 && part.groups > 1;
+}
+
+inline Window window_of(const Correlation& part, int64_t i, int64_t j, int64_t rows,
+                        int64_t columns) {
+    return {i * part.stride_h - part.top, j * part.stride_w - part.left,
+            extent(rows, part.stride_h, part.tap_rows, part.dilation_h),
+            extent(columns, part.stride_w, part.tap_columns, part.dilation_w)};
+}
+
+inline bool has_border(const Correlation& part) {
+    return !window_of(part, 0, 0, part.out_rows, part.out_columns).inside(part.height, part.width);
+}
+
 // All parts in one parallel region. They share x, weight, bias (may be null) and y, and agree in
-// batch, groups, run and group_out.
+// batch, groups, run and group_out. x carries an activation where the pass is a gradient.
 template <class T>
-void correlate(const std::vector<Correlation>& parts, const T* x, const T* weight, const T* bias,
-               Activation activation, T* y);
+void correlate(const std::vector<Correlation>& parts, const OutputGradient<T>& x, const T* weight,
+               const T* bias, Activation activation, T* y);
+
+// The same sum over the taps inside the image, one by one. Slow, and right where zeros are not: an
+// infinite weight times a zero of the padding would be NaN. Also needs no memory for windows.
+template <class T>
+void correlate_exactly(const Correlation& part, const OutputGradient<T>& x, const T* weight,
+                       const T* bias, Activation activation, T* y);
 
 }  // namespace rot180

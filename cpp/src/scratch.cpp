@@ -57,7 +57,10 @@ Scratch::~Scratch() {
 
 size_t ScratchPlan::add(int64_t count, size_t element_size) {
     const size_t offset = bytes_;
-    if (count < 0 || size_t(count) > (largest_plan - bytes_) / element_size) throw std::bad_alloc();
+    if (element_size == 0) count = 0;
+    if (count < 0 || (count > 0 && size_t(count) > (largest_plan - bytes_) / element_size)) {
+        throw std::bad_alloc();
+    }
     bytes_ += (size_t(count) * element_size + alignment - 1) / alignment * alignment;
     return offset;
 }

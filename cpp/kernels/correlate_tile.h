@@ -1,0 +1,135 @@
+// The dense correlation kernel: a register tile of PIXELS x VECTORS accumulators.
+//
+//            weight panel, one line of VECTORS vectors for each step of the reduction
+//            [ w0 | w1 | w2 | w3 ]
+//   x0  ->   [ a  | a  | a  | a  ]     each step broadcasts one x of every pixel
+//   x1  ->   [ a  | a  | a  | a  ]     and feeds PIXELS * VECTORS fused multiply-adds
+//   ...
+#pragma once
+
+#include "kernels.h"
+#include "vector.h"
+
+namespace rot180 {
+namespace {
+
+// Widest panel whose tile still fits the registers.
+constexpr int max_vectors = vector_registers == 32 ? 4 : 2;
+
+// Pixels of a tile: what the registers hold beside one line of the panel and a broadcast, and the
+// general registers as pointers.
+constexpr int tile_pixels(int vectors) {
+    if (vector_registers == 32) return vectors <= 2 ? 12 : vectors == 3 ? 8 : 6;
+    return vectors == 1 ? 10 : 6;
+}
+
+template <class T>
+inline Vector<T> rectify(Activation activation, Vector<T> z) {
+    if (activation == Activation::relu) return z < T(0) ? Vector<T>{} : z;
+    return z < T(0) ? z * T(leaky_relu_slope) : z;
+}
+
+template <class T, int PIXELS, int VECTORS>
+inline void correlate_tile(const CorrelateTiles<T>& tiles, const int64_t* x_at,
+                           const int64_t* y_at) {
+    constexpr int W = width<T>;
+    // Only the last vector of a panel can be partly filled.
+    const int64_t last_lanes = tiles.channels - (VECTORS - 1) * W;
+    Vector<T> sum[PIXELS][VECTORS];
+    if (tiles.bias) {
+#pragma GCC unroll 16
+        for (int j = 0; j < VECTORS; ++j) {
+            const Vector<T> bias = load(tiles.bias + j * W);
+#pragma GCC unroll 16
+            for (int i = 0; i < PIXELS; ++i) sum[i][j] = bias;
+        }
+    } else {
+#pragma GCC unroll 16
+        for (int i = 0; i < PIXELS; ++i) {
+            const T* from = tiles.y + y_at[i];
+#pragma GCC unroll 16
+            for (int j = 0; j < VECTORS; ++j) {
+                const bool whole = j < VECTORS - 1 || last_lanes == W;
+                sum[i][j] = whole ? load(from + j * W) : load_first(from + j * W, last_lanes);
+            }
+        }
+    }
+
+    const T* weight = tiles.weight;
+    for (int64_t r = 0; r < tiles.run_count; ++r) {
+        const Run run = tiles.runs[r];
+        const T* window[PIXELS];
+#pragma GCC unroll 16
+        for (int i = 0; i < PIXELS; ++i) window[i] = tiles.x + x_at[i] + run.offset;
+        for (int64_t c = 0; c < run.length; ++c) {
+            Vector<T> line[VECTORS];
+#pragma GCC unroll 16
+            for (int j = 0; j < VECTORS; ++j) line[j] = load(weight + j * W);
+            weight += VECTORS * W;
+#pragma GCC unroll 16
+            for (int i = 0; i < PIXELS; ++i) {
+                const Vector<T> value = broadcast(window[i][c]);
+#pragma GCC unroll 16
+                for (int j = 0; j < VECTORS; ++j) sum[i][j] += value * line[j];
+            }
+        }
+    }
+
+    if (tiles.activation != Activation::none) {
+#pragma GCC unroll 16
+        for (int i = 0; i < PIXELS; ++i) {
+#pragma GCC unroll 16
+            for (int j = 0; j < VECTORS; ++j) sum[i][j] = rectify<T>(tiles.activation, sum[i][j]);
+        }
+    }
+
+#pragma GCC unroll 16
+    for (int i = 0; i < PIXELS; ++i) {
+        T* to = tiles.y + y_at[i];
+#pragma GCC unroll 16
+        for (int j = 0; j < VECTORS - 1; ++j) store(to + j * W, sum[i][j]);
+        if (last_lanes == W) {
+            store(to + (VECTORS - 1) * W, sum[i][VECTORS - 1]);
+        } else {
+            store_first(to + (VECTORS - 1) * W, sum[i][VECTORS - 1], last_lanes);
+        }
+    }
+}
+
+// The tile of exactly `pixels` pixels, at most PIXELS.
+template <class T, int PIXELS, int VECTORS>
+inline void correlate_pixels(const CorrelateTiles<T>& tiles, int64_t pixels, int64_t first) {
+    if constexpr (PIXELS > 0) {
+        if (pixels == PIXELS) {
+            correlate_tile<T, PIXELS, VECTORS>(tiles, tiles.x_at + first, tiles.y_at + first);
+        } else {
+            correlate_pixels<T, PIXELS - 1, VECTORS>(tiles, pixels, first);
+        }
+    }
+}
+
+// As few tiles as will do, and as even as possible: 7 pixels are 4 and 3, not 6 and 1, since a tile
+// of one pixel waits on every addition.
+template <class T, int VECTORS>
+void correlate_tiles_of(const CorrelateTiles<T>& tiles) {
+    constexpr int PIXELS = tile_pixels(VECTORS);
+    const int64_t count = (tiles.pixels + PIXELS - 1) / PIXELS;
+    for (int64_t tile = 0; tile < count; ++tile) {
+        const int64_t first = tile * tiles.pixels / count;
+        const int64_t pixels = (tile + 1) * tiles.pixels / count - first;
+        correlate_pixels<T, PIXELS, VECTORS>(tiles, pixels, first);
+    }
+}
+
+template <class T>
+void correlate_tiles(const CorrelateTiles<T>& tiles) {
+    if (tiles.vectors == 1) return correlate_tiles_of<T, 1>(tiles);
+    if (tiles.vectors == 2) return correlate_tiles_of<T, 2>(tiles);
+    if constexpr (max_vectors == 4) {
+        if (tiles.vectors == 3) return correlate_tiles_of<T, 3>(tiles);
+        return correlate_tiles_of<T, 4>(tiles);
+    }
+}
+
+}  // namespace
+}  // namespace rot180

@@ -1,0 +1,125 @@
+// Packing weights as the tiles read them.
+#pragma once
+
+#include "kernels.h"
+#include "vector.h"
+
+namespace rot180 {
+namespace {
+
+// 0 * w is zero unless w is infinite or NaN: sums of it show whether every weight is finite.
+template <class T>
+struct FiniteCheck {
+    Vector<T> sum = {};
+    T rest = 0;
+    void see(Vector<T> value) { sum += T(0) * value; }
+    void see(T value) { rest += T(0) * value; }
+    bool all_finite() const {
+        T total = rest;
+        for (int i = 0; i < width<T>; ++i) total += sum[i];
+        return total == T(0);
+    }
+};
+
+// Vectors of channels that lie together: one copy for each line.
+template <class T>
+bool pack_contiguous_channels(const PackLines<T>& pack) {
+    constexpr int W = width<T>;
+    FiniteCheck<T> check;
+    T* to = pack.to;
+    for (int64_t line = 0; line < pack.lines; ++line, to += pack.lanes) {
+        const T* from = pack.from + line * pack.line_stride;
+        int64_t k = 0;
+        for (; k + W <= pack.channels; k += W) {
+            const Vector<T> value = load(from + k);
+            check.see(value);
+            store(to + k, value);
+        }
+        if (k < pack.lanes) {
+            const Vector<T> value = load_first(from + k, pack.channels - k);
+            check.see(value);
+            store(to + k, value);
+        }
+    }
+    return check.all_finite();
+}
+
+// W vectors of W lanes turned into columns, by exchanging ever larger halves.
+template <class T>
+inline void transpose(Vector<T> (&rows)[width<T>]) {
+    constexpr int W = width<T>;
+    using Index = Vector<IntOf<T>>;
+#pragma GCC unroll 16
+    for (int half = 1; half < W; half *= 2) {
+        Index low, high;
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) {
+            low[i] = IntOf<T>(i & half ? (i ^ half) + W : i);
+            high[i] = IntOf<T>(i & half ? i + W : i ^ half);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) {
+            if (i & half) continue;
+            const Vector<T> a = rows[i], b = rows[i + half];
+            rows[i] = shuffle<T>(a, b, low);
+            rows[i + half] = shuffle<T>(a, b, high);
+        }
+    }
+}
+
+// Lines that lie together, as when input and output channels change places.
+template <class T>
+bool pack_contiguous_lines(const PackLines<T>& pack) {
+    constexpr int W = width<T>;
+    FiniteCheck<T> check;
+    for (int64_t first = 0; first < pack.lanes; first += W) {
+        const T* from = pack.from + first * pack.channel_stride;
+        const int64_t channels = pack.channels - first < W ? pack.channels - first : W;
+        T* to = pack.to + first;
+        int64_t line = 0;
+        for (; line + W <= pack.lines; line += W) {
+            Vector<T> rows[W] = {};
+#pragma GCC unroll 16
+            for (int k = 0; k < W; ++k) {
+                if (k < channels) rows[k] = load(from + k * pack.channel_stride + line);
+                check.see(rows[k]);
+            }
+            transpose<T>(rows);
+#pragma GCC unroll 16
+            for (int k = 0; k < W; ++k) store(to + (line + k) * pack.lanes, rows[k]);
+        }
+        for (; line < pack.lines; ++line) {
+            for (int64_t k = 0; k < W; ++k) {
+                const T value = k < channels ? from[k * pack.channel_stride + line] : T(0);
+                check.see(value);
+                to[line * pack.lanes + k] = value;
+            }
+        }
+    }
+    return check.all_finite();
+}
+
+template <class T>
+bool pack_strided(const PackLines<T>& pack) {
+    FiniteCheck<T> check;
+    for (int64_t line = 0; line < pack.lines; ++line) {
+        for (int64_t k = 0; k < pack.lanes; ++k) {
+            const T* from = pack.from + line * pack.line_stride + k * pack.channel_stride;
+            const T value = k < pack.channels ? *from : T(0);
+            check.see(value);
+            pack.to[line * pack.lanes + k] = value;
+        }
+    }
+    return check.all_finite();
+}
+
+template <class T>
+bool pack_lines(const PackLines<T>& pack) {
+    const bool whole_vectors = pack.lanes % width<T> == 0;
+    if (whole_vectors && pack.channel_stride == 1) return pack_contiguous_channels(pack);
+    if (whole_vectors && pack.line_stride == 1) return pack_contiguous_lines(pack);
+    return pack_strided(pack);
+}
+
+}  // namespace
+}  // namespace rot180
