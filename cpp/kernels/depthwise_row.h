@@ -7,7 +7,21 @@
 namespace rot180 {
 namespace {
 
-constexpr int depthwise_pixels = vector_registers == 32 ? 8 : 6;
+constexpr int depthwise_pixels = 4;
+constexpr int depthwise_grad_pixels = 16;
+
+// These kernels walk over several pixels at once, a pattern that hardware does not foresee: they ask
+// for the row after the window's last, and for what they will write, themselves.
+template <class T>
+inline void prefetch(const T* base, int64_t offset, bool to_write = false) {
+    // Past the array's end a prefetch does nothing, where a pointer would not be allowed.
+    const char* address = (const char*)((uintptr_t)base + (uintptr_t)offset * sizeof(T));
+    if (to_write) {
+        __builtin_prefetch(address, 1);
+    } else {
+        __builtin_prefetch(address, 0);
+    }
+}
 
 // COLUMNS > 0 says that there are so many tap columns and that neighbouring pixels are as far apart
 // as neighbouring taps: then pixels share their loads of x.
@@ -17,7 +31,11 @@ inline void depthwise_tile(const DepthwiseRow<T>& row, const T* x, T* y, int64_t
     V sum[PIXELS];
     const V start = row.bias ? load<T, W>(row.bias + channel) : V{};
 #pragma GCC unroll 16
-    for (int i = 0; i < PIXELS; ++i) sum[i] = start;
+    for (int i = 0; i < PIXELS; ++i) {
+        sum[i] = start;
+        prefetch(x, channel + row.tap_rows * row.tap_row_stride + i * row.x_stride);
+        prefetch(y, channel + (PIXELS + i) * row.y_stride, true);
+    }
     for (int64_t r = 0; r < row.tap_rows; ++r) {
         const T* window = x + channel + r * row.tap_row_stride;
         const T* weight = row.weight + channel + r * row.weight_row_stride;
@@ -88,13 +106,14 @@ void depthwise_row(const DepthwiseRow<T>& row) {
 
 // ROWS x COLUMNS taps from (r, s) on share each load of dy.
 template <class T, int ROWS, int COLUMNS, int W>
-inline void depthwise_grad_tile(const DepthwiseGradRow<T>& row, int64_t r, int64_t s,
-                                int64_t channel) {
+inline void depthwise_grad_tile(const DepthwiseGradRow<T>& row, int64_t r, int64_t s, int64_t first,
+                                int64_t pixels, int64_t channel) {
     using V = Vector<T, W>;
     V sum[ROWS][COLUMNS];
     T* dw = row.dw + r * row.dw_row_stride + s * row.dw_column_stride + channel;
-    const T* x = row.x + r * row.tap_row_stride + s * row.tap_column_stride + channel;
-    const T* dy = row.dy + channel;
+    const T* x = row.x + first * row.x_stride + r * row.tap_row_stride +
+                 s * row.tap_column_stride + channel;
+    const T* dy = row.dy + first * row.dy_stride + channel;
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; ++i) {
 #pragma GCC unroll 16
@@ -102,8 +121,10 @@ inline void depthwise_grad_tile(const DepthwiseGradRow<T>& row, int64_t r, int64
             sum[i][j] = load<T, W>(dw + i * row.dw_row_stride + j * row.dw_column_stride);
         }
     }
-    for (int64_t p = 0; p < row.pixels; ++p) {
+    for (int64_t p = 0; p < pixels; ++p) {
         const V value = load<T, W>(dy);
+        prefetch(x, ROWS * row.tap_row_stride);
+        prefetch(dy, depthwise_grad_pixels * row.dy_stride);
 #pragma GCC unroll 16
         for (int i = 0; i < ROWS; ++i) {
 #pragma GCC unroll 16
@@ -125,27 +146,36 @@ inline void depthwise_grad_tile(const DepthwiseGradRow<T>& row, int64_t r, int64
 }
 
 template <class T, int ROWS>
-inline void depthwise_grad_columns(const DepthwiseGradRow<T>& row, int64_t r, int64_t s) {
+inline void depthwise_grad_columns(const DepthwiseGradRow<T>& row, int64_t r, int64_t s,
+                                   int64_t first, int64_t pixels) {
     for_lanes<T>(row.channels, [&](auto lanes, int64_t channel) {
         constexpr int W = decltype(lanes)::count;
         const int64_t left = row.tap_columns - s;
-        if (left >= 3) return depthwise_grad_tile<T, ROWS, 3, W>(row, r, s, channel);
-        if (left == 2) return depthwise_grad_tile<T, ROWS, 2, W>(row, r, s, channel);
-        depthwise_grad_tile<T, ROWS, 1, W>(row, r, s, channel);
+        if (left >= 3) {
+            depthwise_grad_tile<T, ROWS, 3, W>(row, r, s, first, pixels, channel);
+        } else if (left == 2) {
+            depthwise_grad_tile<T, ROWS, 2, W>(row, r, s, first, pixels, channel);
+        } else {
+            depthwise_grad_tile<T, ROWS, 1, W>(row, r, s, first, pixels, channel);
+        }
     });
 }
 
 template <class T>
 void depthwise_grad_row(const DepthwiseGradRow<T>& row) {
-    for (int64_t r = 0; r < row.tap_rows; r += 3) {
-        for (int64_t s = 0; s < row.tap_columns; s += 3) {
-            const int64_t left = row.tap_rows - r;
-            if (left >= 3) {
-                depthwise_grad_columns<T, 3>(row, r, s);
-            } else if (left == 2) {
-                depthwise_grad_columns<T, 2>(row, r, s);
-            } else {
-                depthwise_grad_columns<T, 1>(row, r, s);
+    for (int64_t first = 0; first < row.pixels; first += depthwise_grad_pixels) {
+        const int64_t rest = row.pixels - first;
+        const int64_t pixels = rest < depthwise_grad_pixels ? rest : depthwise_grad_pixels;
+        for (int64_t r = 0; r < row.tap_rows; r += 3) {
+            for (int64_t s = 0; s < row.tap_columns; s += 3) {
+                const int64_t left = row.tap_rows - r;
+                if (left >= 3) {
+                    depthwise_grad_columns<T, 3>(row, r, s, first, pixels);
+                } else if (left == 2) {
+                    depthwise_grad_columns<T, 2>(row, r, s, first, pixels);
+                } else {
+                    depthwise_grad_columns<T, 1>(row, r, s, first, pixels);
+                }
             }
         }
     }

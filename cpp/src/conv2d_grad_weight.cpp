@@ -16,10 +16,14 @@ constexpr int64_t plenty_of_tasks = 16;
 // Accumulators live in registers for this many pixels before they go back to memory; x and dy of one
 // tile and so many pixels fit a first-level cache.
 constexpr int64_t pixels_per_block = 192;
-// Sums larger than this are shared out by panels of channels before they are by pixels.
-constexpr int64_t shared_sums_bytes = 128 * 1024;
+// What a task reads of x again and again, and what it sums up, should stay in a second-level cache.
+constexpr int64_t x_bytes = 192 * 1024;
+constexpr int64_t sums_bytes = 256 * 1024;
 constexpr int64_t pixels_worth_a_slot = 1024;
+constexpr int64_t lines_per_task = 128;
 constexpr int64_t largest_slots = int64_t(1) << 24;  // elements of partial sums
+constexpr int64_t packed_together = 64;
+constexpr int most_tile_rows = 12;
 // From so many channels on, those of a tile are copied side by side.
 constexpr int64_t channels_worth_packing = 12;
 
@@ -28,8 +32,10 @@ constexpr int64_t channels_worth_packing = 12;
 struct Schedule {
     int64_t images, rows, columns;  // of one block
     int64_t image_blocks, row_blocks, column_blocks;
-    int64_t slots, panel_ranges;
+    int64_t slots, channel_ranges, panel_ranges;
 
+    int64_t ranges() const { return channel_ranges * panel_ranges; }
+    int64_t tasks() const { return slots * ranges(); }
     int64_t blocks() const { return image_blocks * row_blocks * column_blocks; }
     int64_t pixels() const { return images * rows * columns; }
 };
@@ -60,7 +66,21 @@ int64_t line_count(const Conv2dShape& shape) {
     return shape.kernel_height * shape.kernel_width * shape.group_in_channels();
 }
 
-Schedule schedule(const Conv2dShape& shape, int64_t panels, int64_t sums, int64_t element) {
+// Whether the input channels of a tile are copied side by side.
+bool packs_x(const Conv2dShape& shape) {
+    return shape.groups == 1 && shape.in_channels >= channels_worth_packing;
+}
+
+// The input channels cut into the rows of a register tile, as even as possible.
+struct ChannelTiles {
+    int64_t channels, count;
+    ChannelTiles(int64_t of, int64_t tile_rows) : channels(of), count(divide_up(of, tile_rows)) {}
+    int64_t first(int64_t tile) const { return tile * channels / count; }
+    int64_t size(int64_t tile) const { return first(tile + 1) - first(tile); }
+};
+
+Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, int64_t panels,
+                  int64_t sums, int64_t element) {
     Schedule plan = {};
     plan.column_blocks = divide_up(shape.out_width, pixels_per_block);
     plan.columns = divide_up(shape.out_width, plan.column_blocks);
@@ -74,10 +94,15 @@ Schedule schedule(const Conv2dShape& shape, int64_t panels, int64_t sums, int64_
     }
     plan.image_blocks = divide_up(shape.batch, plan.images);
 
-    plan.panel_ranges = std::clamp<int64_t>(sums * element / shared_sums_bytes, 1,
-                                            std::min(panels, plenty_of_tasks / 2));
-    plan.slots = divide_up(plenty_of_tasks, plan.panel_ranges);
-    if (plan.panel_ranges == plenty_of_tasks / 2) {
+    const Window window = window_of(shape, 0, 0, plan.rows, plan.columns);
+    const int64_t x_size = plan.images * window.rows * window.columns * shape.in_channels;
+    const int64_t most_ranges = plenty_of_tasks / 2;
+    plan.channel_ranges = std::clamp<int64_t>(x_size / (x_bytes / element), 1,
+                                              std::min(packs_x(shape) ? tiles.count : 1, most_ranges));
+    plan.panel_ranges = std::clamp<int64_t>(sums / plan.channel_ranges / (sums_bytes / element), 1,
+                                            std::min(panels, most_ranges));
+    plan.slots = divide_up(plenty_of_tasks, plan.ranges());
+    if (plan.ranges() >= most_ranges) {
         const int64_t pixels = shape.batch * shape.out_height * shape.out_width;
         plan.slots = std::clamp<int64_t>(pixels / pixels_worth_a_slot, 1, plan.slots);
     }
@@ -104,39 +129,45 @@ Block block_of(const Conv2dShape& shape, const Schedule& plan, int64_t index) {
     return block;
 }
 
-// The input channels cut into the rows of a register tile, as even as possible.
-struct ChannelTiles {
-    int64_t channels, count;
-    ChannelTiles(int64_t of, int64_t tile_rows) : channels(of), count(divide_up(of, tile_rows)) {}
-    int64_t first(int64_t tile) const { return tile * channels / count; }
-    int64_t size(int64_t tile) const { return first(tile + 1) - first(tile); }
-};
-
-// Copies `count` values, mostly `usual` of them: a copy of fixed size needs no call.
-template <int64_t usual, class T>
-inline void copy_values(const T* from, int64_t count, T* to) {
-    if (count == usual) {
-        std::memcpy(to, from, usual * sizeof(T));
-    } else {
-        for (int64_t c = 0; c < count; ++c) to[c] = from[c];
+// Copies `size` values, at most `largest`: a copy of fixed size needs no call.
+template <int largest, class T>
+inline void copy_few(const T* from, int64_t size, T* to) {
+    if constexpr (largest > 0) {
+        if (size < largest) return copy_few<largest - 1>(from, size, to);
+        std::memcpy(to, from, largest * sizeof(T));
     }
 }
 
-// Works on the blocks of one slot and one range of panels.
+// What one task sums: the blocks of a slot, ranges of tiles of input channels and of panels.
+struct Share {
+    int64_t first_block, last_block, first_tile, last_tile, first_panel, last_panel;
+};
+
+Share share_of(const Schedule& plan, const ChannelTiles& tiles, int64_t panels, int64_t slot,
+               int64_t range) {
+    const int64_t across = range / plan.panel_ranges, along = range % plan.panel_ranges;
+    return {slot * plan.blocks() / plan.slots,
+            (slot + 1) * plan.blocks() / plan.slots,
+            across * tiles.count / plan.channel_ranges,
+            (across + 1) * tiles.count / plan.channel_ranges,
+            along * panels / plan.panel_ranges,
+            (along + 1) * panels / plan.panel_ranges};
+}
+
+// Sums a share.
 template <class T>
 class Sum {
  public:
     Sum(const Kernels<T>& kernels, const Conv2dShape& shape, const Schedule& plan,
-        const Panels& panels, const T* x, const OutputGradient<T>& dy)
+        const Panels& panels, const ChannelTiles& tiles, const T* x, const OutputGradient<T>& dy)
         : kernels_(kernels),
           shape_(shape),
           plan_(plan),
           panels_(panels),
           x_{x},
           dy_(dy),
-          tiles_(shape.group_in_channels(),
-                 kernels.tile_pixels(int(panels.most_lanes() / kernels.width))),
-          packs_x_(shape.groups == 1 && shape.in_channels >= channels_worth_packing),
+          tiles_(tiles),
+          packs_x_(packs_x(shape)),
           copies_x_(packs_x_ || has_border(shape)) {
         window_ = window_of(shape, 0, 0, plan.rows, plan.columns);
         // With one tap, only the pixels that it meets are copied.
@@ -156,11 +187,10 @@ class Sum {
     int64_t panel_size() const { return plan_.pixels() * panels_.most_lanes(); }
 
     // sums is (panels, lines, lanes of the panel), bias (all lanes) or null. Both begin at zero.
-    void add(int64_t first_block, int64_t last_block, int64_t first_panel, int64_t last_panel,
-             T* x_copy, T* product, T* panel_copy, T* sums, T* bias) const {
+    void add(const Share& share, T* x_copy, T* product, T* panel_copy, T* sums, T* bias) const {
         const int64_t lines = line_count(shape_);
         bool first = true;
-        for (int64_t index = first_block; index < last_block; ++index) {
+        for (int64_t index = share.first_block; index < share.last_block; ++index) {
             const Block block = block_of(shape_, plan_, index);
             if (block.pixels() == 0) continue;
             OuterProduct<T> outer = {};
@@ -170,12 +200,12 @@ class Sum {
             outer.overwrite = first;
             first = false;
             const T* origin = nullptr;
-            const Steps steps = read_x(block, x_copy, origin);
+            const Steps steps = read_x(block, share, x_copy, origin);
             const Delta delta = read_dy(block, product);
-            for (int64_t panel = first_panel; panel < last_panel; ++panel) {
+            for (int64_t panel = share.first_panel; panel < share.last_panel; ++panel) {
                 pack_panel(block, delta, panel, panel_copy, outer);
                 const int64_t lanes = panels_.lanes(panel);
-                if (bias) {
+                if (bias && share.first_tile == 0) {
                     for (int64_t row = 0; row < block.images * block.rows; ++row) {
                         kernels_.add_rows(panel_copy + row * block.columns * lanes, block.columns,
                                           lanes, bias + panels_.lanes_before(panel));
@@ -185,14 +215,16 @@ class Sum {
                 outer.dw_stride = lanes;
                 T* sum = sums + panels_.lanes_before(panel) * lines;
                 if (packs_x_) {
-                    add_packed(steps, origin, outer, sum);
+                    add_packed(steps, share, origin, outer, sum);
                 } else {
                     add_in_place(steps, origin + panels_.group(panel) * tiles_.channels, outer,
                                  sum);
                 }
             }
         }
-        for (int64_t panel = first_panel; first && panel < last_panel; ++panel) {
+        if (!first) return;
+        // No pixels at all: the sum is empty.
+        for (int64_t panel = share.first_panel; panel < share.last_panel; ++panel) {
             T* sum = sums + panels_.lanes_before(panel) * lines;
             std::fill(sum, sum + panels_.lanes(panel) * lines, T(0));
         }
@@ -212,7 +244,7 @@ class Sum {
         int64_t image_stride, row_stride;
     };
 
-    Steps read_x(const Block& block, T* copy, const T*& origin) const {
+    Steps read_x(const Block& block, const Share& share, T* copy, const T*& origin) const {
         const Window window = window_of(shape_, block.i, block.j, block.rows, block.columns);
         const int64_t image_size = shape_.height * shape_.width * shape_.in_channels;
         Steps steps = {};
@@ -224,7 +256,7 @@ class Sum {
             steps.pixels = block.images * steps.image;
             for (int64_t n = 0; n < block.images; ++n) {
                 for (int64_t i = 0; i < rows; ++i) {
-                    pack_row(block.image + n, window.top + i * step_h_, window.left, columns,
+                    pack_row(share, block.image + n, window.top + i * step_h_, window.left, columns,
                              n * steps.image + i * columns, steps.pixels, copy);
                 }
             }
@@ -252,22 +284,35 @@ class Sum {
     }
 
     // Packs pixels of one row as (tile, pixel, channel of the tile), zeros outside the image.
-    void pack_row(int64_t image, int64_t h, int64_t left, int64_t columns, int64_t first_pixel,
-                  int64_t pixels, T* to) const {
+    void pack_row(const Share& share, int64_t image, int64_t h, int64_t left, int64_t columns,
+                  int64_t first_pixel, int64_t pixels, T* to) const {
         const int64_t channels = shape_.in_channels;
         const T* row = x_.dy + (image * shape_.height + h) * shape_.width * channels;
-        const bool inside_row = h >= 0 && h < shape_.height;
-        for (int64_t j = 0; j < columns; ++j) {
-            const int64_t w = left + j * step_w_;
-            const bool inside = inside_row && w >= 0 && w < shape_.width;
-            const T* from = row + w * channels;
-            for (int64_t tile = 0; tile < tiles_.count; ++tile) {
-                const int64_t first = tiles_.first(tile), size = tiles_.size(tile);
-                T* out = to + first * pixels + (first_pixel + j) * size;
-                if (inside) {
-                    copy_values<6>(from + first, size, out);
-                } else {
-                    std::fill(out, out + size, T(0));
+        const bool inside = h >= 0 && h < shape_.height;
+        // Pixels [begin, end) of the row are inside the image.
+        const int64_t begin = std::min(columns, left < 0 ? divide_up(-left, step_w_) : 0);
+        const int64_t reach = left < shape_.width ? divide_up(shape_.width - left, step_w_) : 0;
+        const int64_t end = inside ? std::clamp(reach, begin, columns) : begin;
+        const T* from = row + (left + begin * step_w_) * channels;
+        // A few tiles at a time, which share cache lines of x.
+        for (int64_t tile = share.first_tile; tile < share.last_tile; tile += packed_together) {
+            const int64_t count = std::min(packed_together, share.last_tile - tile);
+            int64_t first[packed_together], size[packed_together];
+            T* out[packed_together];
+            for (int64_t t = 0; t < count; ++t) {
+                first[t] = tiles_.first(tile + t);
+                size[t] = tiles_.size(tile + t);
+                out[t] = to + (first[t] - tiles_.first(share.first_tile)) * pixels +
+                         first_pixel * size[t];
+                std::fill(out[t], out[t] + begin * size[t], T(0));
+                std::fill(out[t] + end * size[t], out[t] + columns * size[t], T(0));
+                out[t] += begin * size[t];
+            }
+            for (int64_t j = begin; j < end; ++j) {
+                const T* pixel = from + (j - begin) * step_w_ * channels;
+                for (int64_t t = 0; t < count; ++t) {
+                    copy_few<most_tile_rows>(pixel + first[t], size[t], out[t]);
+                    out[t] += size[t];
                 }
             }
         }
@@ -321,14 +366,15 @@ class Sum {
     }
 
     // One tile of channels after the other, each at all its taps.
-    void add_packed(const Steps& steps, const T* x, OuterProduct<T>& outer, T* sum) const {
-        for (int64_t tile = 0; tile < tiles_.count; ++tile) {
+    void add_packed(const Steps& steps, const Share& share, const T* x, OuterProduct<T>& outer,
+                    T* sum) const {
+        for (int64_t tile = share.first_tile; tile < share.last_tile; ++tile) {
             const int64_t first = tiles_.first(tile), size = tiles_.size(tile);
             set_strides(steps, size, outer);
             outer.tile_rows = size;
             for (int64_t r = 0; r < shape_.kernel_height; ++r) {
                 for (int64_t s = 0; s < shape_.kernel_width; ++s) {
-                    outer.x = x + first * steps.pixels +
+                    outer.x = x + (first - tiles_.first(share.first_tile)) * steps.pixels +
                               (r * steps.tap_row + s * steps.tap_column) * size;
                     outer.dw = sum + ((r * shape_.kernel_width + s) * tiles_.channels + first) *
                                          outer.dw_stride;
@@ -358,7 +404,7 @@ class Sum {
     const Schedule& plan_;
     const Panels& panels_;
     OutputGradient<T> x_, dy_;
-    ChannelTiles tiles_;
+    const ChannelTiles& tiles_;
     bool packs_x_, copies_x_;
     Window window_;
     int64_t step_h_, step_w_;
@@ -436,12 +482,14 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     const int64_t panel_count = panels.count(), lanes = panels.all_lanes();
     const int64_t lines = line_count(shape);
     const bool border = has_border(shape);
-    const Schedule plan = schedule(shape, panel_count, lines * lanes, sizeof(T));
+    const ChannelTiles tiles(shape.group_in_channels(),
+                             kernels.tile_pixels(int(panels.most_lanes() / kernels.width)));
+    const Schedule plan = schedule(shape, tiles, panel_count, lines * lanes, sizeof(T));
     const Window window = window_of(shape, 0, 0, plan.rows, plan.columns);
-    const Sum<T> sum(kernels, shape, plan, panels, x, dy);
+    const Sum<T> sum(kernels, shape, plan, panels, tiles, x, dy);
     const bool exact = window_too_large(window, plan.images * shape.in_channels);
 
-    const int64_t tasks = exact ? 0 : plan.slots * plan.panel_ranges;
+    const int64_t tasks = exact ? 0 : plan.tasks();
     const double pixels = double(shape.batch) * double(shape.out_height) * double(shape.out_width);
     const int team = team_size(tasks, pixels * double(lanes) * double(lines) / 8);
     const int64_t slots = exact ? 0 : plan.slots;
@@ -460,33 +508,31 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     std::fill(biases, biases + (slots + 1) * lanes, T(0));
 
     parallel_for(tasks, team, [&](int64_t task, int thread) {
-        const int64_t slot = task / plan.panel_ranges, range = task % plan.panel_ranges;
+        const int64_t slot = task / plan.ranges();
+        const Share share = share_of(plan, tiles, panel_count, slot, task % plan.ranges());
         const size_t mine = own_at + size_t(thread) * own.bytes();
-        sum.add(slot * plan.blocks() / slots, (slot + 1) * plan.blocks() / slots,
-                range * panel_count / plan.panel_ranges,
-                (range + 1) * panel_count / plan.panel_ranges, array(mine + x_at),
-                array(mine + product_at), array(mine + panel_at), sums + slot * lines * lanes,
-                dbias ? biases + slot * lanes : nullptr);
+        sum.add(share, array(mine + x_at), array(mine + product_at), array(mine + panel_at),
+                sums + slot * lines * lanes, dbias ? biases + slot * lanes : nullptr);
     });
 
+    // The slots put together, some lines of one panel at a time.
     std::atomic<bool> any_nan{false};
-    parallel_for(exact ? 0 : lines, team, [&](int64_t line, int) {
-        T* to = dweight + line * shape.out_channels;
-        for (int64_t panel = 0; panel < panel_count; ++panel) {
-            const int64_t channels = panels.channels(panel);
-            T* out = to + panels.first_of_all(panel);
-            const T* from = sums + panels.lanes_before(panel) * lines + line * panels.lanes(panel);
-            std::copy(from, from + channels, out);
+    const int64_t line_blocks = divide_up(lines, lines_per_task);
+    parallel_for(exact ? 0 : panel_count * line_blocks, team, [&](int64_t task, int) {
+        const int64_t panel = task / line_blocks, first = task % line_blocks * lines_per_task;
+        const int64_t width = panels.lanes(panel), channels = panels.channels(panel);
+        T zeros = 0;
+        for (int64_t line = first; line < std::min(lines, first + lines_per_task); ++line) {
+            const T* from = sums + panels.lanes_before(panel) * lines + line * width;
+            T* to = dweight + line * shape.out_channels + panels.first_of_all(panel);
+            std::copy(from, from + channels, to);
             for (int64_t slot = 1; slot < slots; ++slot) {
                 const T* partial = from + slot * lanes * lines;
-                for (int64_t k = 0; k < channels; ++k) out[k] += partial[k];
+                for (int64_t k = 0; k < channels; ++k) to[k] += partial[k];
             }
+            for (int64_t k = 0; border && k < channels; ++k) zeros += T(0) * to[k];
         }
-        if (border) {
-            T zeros = 0;
-            for (int64_t k = 0; k < shape.out_channels; ++k) zeros += T(0) * to[k];
-            if (zeros != zeros) any_nan = true;
-        }
+        if (zeros != zeros) any_nan = true;
     });
     if (exact || any_nan) exact_grad_weight(shape, x, dy, dweight);
     if (!dbias) return;
