@@ -68,7 +68,8 @@ int64_t line_count(const Conv2dShape& shape) {
 
 // Whether the input channels of a tile are copied side by side.
 bool packs_x(const Conv2dShape& shape) {
-    return shape.groups == 1 && shape.in_channels >= channels_worth_packing;
+    return shape.groups == 1 && shape.in_channels >= channels_worth_packing &&
+           shape.kernel_height * shape.kernel_width > 1;
 }
 
 // The input channels cut into the rows of a register tile, as even as possible.
