@@ -48,14 +48,15 @@ using Numbers = std::vector<int64_t>;
 
 std::map<char, Numbers> fields_of(const std::string& words) {
     static const std::regex field(
-        "[nhwckrsg]([1-9]\\d{0,8})|[xd]([1-9]\\d{0,8})(,[1-9]\\d{0,8})?|"
-        "p\\d{1,9}(,\\d{1,9}){0,1}|p\\d{1,9}(,\\d{1,9}){3}");
+        "transposed|[nhwckrsg][1-9]\\d{0,8}|[xd][1-9]\\d{0,8}(,[1-9]\\d{0,8})?|"
+        "p\\d{1,9}(,\\d{1,9}|(,\\d{1,9}){3})?");
     std::map<char, Numbers> fields = {{'p', {0}}, {'x', {1}}, {'d', {1}}, {'g', {1}}};
     std::istringstream text(words);
     for (std::string word; text >> word;) {
         if (!std::regex_match(word, field)) {
             throw std::invalid_argument("'" + word + "' is no field: expected one such as c64");
         }
+        if (word == "transposed") word = "t1";
         Numbers numbers;
         std::istringstream list(word.substr(1));
         for (std::string number; std::getline(list, number, ',');) {
@@ -72,10 +73,7 @@ std::map<char, Numbers> fields_of(const std::string& words) {
 }  // namespace
 
 NamedConv2d NamedConv2d::parse(const std::string& name) try {
-    const std::string ending = " transposed";
-    const bool transposed =
-        name.size() > ending.size() && name.substr(name.size() - ending.size()) == ending;
-    auto fields = fields_of(name.substr(0, name.size() - (transposed ? ending.size() : 0)));
+    const std::map<char, Numbers> fields = fields_of(name);
     const auto first = [&](char field) { return fields.at(field).front(); };
     const auto last = [&](char field) { return fields.at(field).back(); };
     Numbers pad = fields.at('p');  // top, bottom, left, right
@@ -92,6 +90,7 @@ NamedConv2d NamedConv2d::parse(const std::string& name) try {
     // The window, less the padding: what an output needs of the image beyond its stride.
     const int64_t rows = shape.dilation_h * (shape.kernel_height - 1) + 1 - pad[0] - pad[1];
     const int64_t columns = shape.dilation_w * (shape.kernel_width - 1) + 1 - pad[2] - pad[3];
+    const bool transposed = fields.count('t');
     if (transposed) {
         std::swap(shape.in_channels, shape.out_channels);
         shape.out_height = std::exchange(shape.height, (shape.height - 1) * shape.stride_h + rows);
