@@ -3,147 +3,191 @@
 Each library runs in a process of its own with the same number of threads. Results are compared
 before anything is timed; then the two take turns, each with one call to wake its threads and one
 that is timed, and the median of each and of the ratio pair by pair is reported. PyTorch is taken at
-its best of contiguous NCHW and channels_last.
+its best of contiguous NCHW and channels_last, and of its ways to run Adam.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
-from statistics import geometric_mean, median
+from statistics import geometric_mean, median, quantiles
 from typing import Any
 
 import numpy as np
 
-from bench.shapes import NETS, Shape
-from bench.worker import PASSES
+from bench import machine
+from bench.library import TORCH_INSTRUCTION_SETS, Library, environment
+from bench.rows import NETS, PASSES, Row, parse
 
-# After a parallel region, threads spin for a while before they sleep: the other library waits.
-SETTLE_SECONDS = 0.01
+WARM_UP_TURNS = 2
 
 
-class Worker:
-    """A library in a process of its own."""
-
-    def __init__(self, library: str, threads: int) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.worker", library, "--threads", str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """Send a request and wait for the answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps(request), file=self._process.stdin, flush=True)
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the worker ended at {request}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def time(self, variant: str) -> float:
-        """Time one call."""
-        time.sleep(SETTLE_SECONDS)
-        seconds: float = self.ask(variant=variant)["seconds"]
-        return seconds
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
+def largest_difference(ours: Path, theirs: Path, terms: int, dtype: str) -> float:
+    """The largest difference of two results, relative to the largest value; refuses to go on where
+    it is more than another order of the sums' terms can explain.
+    """
+    tolerance = 16 * float(np.finfo(dtype).eps) * max(terms, 1) ** 0.5
+    largest = 0.0
+    with np.load(ours) as mine, np.load(theirs) as other:
+        for name in other.files:
+            difference = np.abs(mine[name] - other[name]).max() / np.abs(other[name]).max()
+            largest = max(largest, float(difference))
+            if not difference <= tolerance:
+                raise RuntimeError(
+                    f"{name} differs by {difference:.1e}, {tolerance:.1e} is allowed"
+                )
+    return largest
 
 
 def compare(
-    workers: tuple[Worker, Worker], shape: Shape, which: str, dtype: str, pairs: int, folder: Path
+    ours: Library, theirs: Library, row: Row, which: str, dtype: str, pairs: int
 ) -> dict[str, Any]:
-    """One row: verify, warm up, then time in pairs."""
-    ours, theirs = workers
-    results = []
-    variants = []
-    for index, worker in enumerate(workers):
-        path = folder / f"{index}.npy"
-        request = {"shape": str(shape), "pass": which, "dtype": dtype, "result": str(path)}
-        variants.append(worker.ask(**request)["variants"])
-        results.append(np.load(path))
-    error = float(np.abs(results[0] - results[1]).max() / np.abs(results[1]).max())
-    terms = shape.flops / 2 / max(results[1].size, 1)
-    if not error <= np.finfo(dtype).eps * max(terms, 8):
-        raise RuntimeError(f"{shape} {which} {dtype}: the results differ by {error:.1e}")
+    """One pass of one row: verify, warm up, then time in turns."""
+    request = {"row": str(row), "pass": which, "dtype": dtype}
+    with tempfile.TemporaryDirectory() as folder:
+        ours.ask(**request, results=f"{folder}/ours")
+        variants = theirs.ask(**request, results=f"{folder}/theirs")["variants"]
+        mine = Path(folder, "ours-0.npz")
+        with np.load(mine) as arrays:
+            terms = row.flops // 2 // arrays["arr_0"].size
+        difference = max(
+            largest_difference(mine, Path(folder, f"theirs-{index}.npz"), terms, dtype)
+            for index in range(len(variants))
+        )
 
-    times: dict[str, list[float]] = {"rot180": [], **{name: [] for name in variants[1]}}
-    for turn in range(pairs + 2):
-        measured = {"rot180": ours.time("")} | {name: theirs.time(name) for name in variants[1]}
-        if turn >= 2:
-            for name, seconds in measured.items():
-                times[name].append(seconds)
-    best = min(variants[1], key=lambda name: median(times[name]))
-    seconds = median(times["rot180"])
+    our_times: list[float] = []
+    their_times: dict[str, list[float]] = {variant: [] for variant in variants}
+    for _ in range(WARM_UP_TURNS + pairs):
+        our_times.append(ours.time(""))
+        for variant in variants:
+            their_times[variant].append(theirs.time(variant))
+    del our_times[:WARM_UP_TURNS]
+    for times in their_times.values():
+        del times[:WARM_UP_TURNS]
+
+    medians = {variant: median(times) for variant, times in their_times.items()}
+    best = min(medians, key=lambda variant: medians[variant])
+    ratios = [b / a for a, b in zip(our_times, their_times[best], strict=True)]
+    seconds = median(our_times)
     return {
-        "shape": str(shape),
+        "row": str(row),
         "pass": which,
-        "dtype": dtype,
         "milliseconds": 1e3 * seconds,
-        "gflops": shape.flops / seconds / 1e9,
-        "torch_milliseconds": 1e3 * median(times[best]),
-        "torch_layout": best,
-        "ratio": median(b / a for a, b in zip(times["rot180"], times[best], strict=True)),
-        "difference": error,
+        "gflops": row.flops / seconds / 1e9,
+        "gb_per_s": row.elements * np.dtype(dtype).itemsize / seconds / 1e9,
+        "torch_milliseconds": {variant: 1e3 * time for variant, time in medians.items()},
+        "torch_best": best,
+        "ratio": median(ratios),
+        "ratio_quartiles": quantiles(ratios, n=4)[::2] if pairs > 1 else 2 * ratios,
+        "difference": difference,
     }
 
 
-def main() -> None:
-    """Run the table, print it and write it as JSON."""
+HEADER = (
+    f"{'pass':<12}{'ms':>9}{'GFLOP/s':>9}{'GB/s':>7}{'limit':>12}"
+    f"{'PyTorch ms':>12}  {'at best':<14}{'ratio':>6}"
+)
+
+
+def printed(name: str, result: dict[str, Any], memory_bound: bool, share: float | None) -> str:
+    """A row of the table that is printed."""
+    limit = "" if share is None else f"{share:.0%} " + ("triad" if memory_bound else "peak")
+    best = result["torch_best"]
+    return (
+        f"{name:<46}{result['pass']:<12}{result['milliseconds']:9.4g}{result['gflops']:9.1f}"
+        f"{result['gb_per_s']:7.1f}{limit:>12}{result['torch_milliseconds'][best]:12.4g}  "
+        f"{best:<14}{result['ratio']:6.2f}"
+    )
+
+
+def parsed_arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--nets", nargs="+", choices=list(NETS), default=list(NETS))
-    parser.add_argument("--shape", help="one shape instead, such as 'n8 h56 w56 c64 k64 r3 s3 p1'")
+    parser.add_argument("--row", help="one row instead, such as 'n8 h56 w56 c64 k64 r3 s3 p1'")
     parser.add_argument("--passes", nargs="+", choices=PASSES, default=list(PASSES))
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--pairs", type=int, default=15)
-    parser.add_argument("--out", type=Path, help="a JSON file for the rows")
-    arguments = parser.parse_args()
-    nets = {"": [arguments.shape]} if arguments.shape else {n: NETS[n] for n in arguments.nets}
-
-    print(
-        f"{platform.processor() or platform.machine()}, {arguments.threads} threads, "
-        f"{arguments.dtype}, load {os.getloadavg()[0]:.2f}"
+    parser.add_argument("--threads", type=int, help="for both; else as many as rot180 takes")
+    parser.add_argument(
+        "--instruction-set", choices=list(TORCH_INSTRUCTION_SETS), help="the best for both, if less"
     )
-    workers = Worker("rot180", arguments.threads), Worker("torch", arguments.threads)
-    rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for net, names in nets.items():
-            print(f"\n{net:<44}{'pass':<12}{'ms':>9}{'GFLOP/s':>9}{'PyTorch ms':>12}{'ratio':>7}")
-            for name in names:
-                for which in arguments.passes:
-                    shape = Shape.parse(name)
-                    row = compare(
-                        workers, shape, which, arguments.dtype, arguments.pairs, Path(folder)
-                    )
-                    rows.append({"net": net} | row)
-                    print(
-                        f"{name:<44}{which:<12}{row['milliseconds']:9.3f}{row['gflops']:9.0f}"
-                        f"{row['torch_milliseconds']:12.3f}{row['ratio']:7.2f}",
-                        flush=True,
-                    )
-    for worker in workers:
-        worker.close()
+    parser.add_argument("--retain-memory", action="store_true", help="glibc keeps what is freed")
+    parser.add_argument("--pairs", type=int, default=15)
+    parser.add_argument("--machine", type=Path, help="the program rot180_machine, for the limits")
+    parser.add_argument("--out", type=Path, help="a JSON file to write")
+    parser.add_argument("--plot", type=Path, help="a PNG file to draw the ratios in")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the table, print it, write it as JSON and draw it."""
+    arguments = parsed_arguments()
+    nets = {"": [arguments.row]} if arguments.row else {net: NETS[net] for net in arguments.nets}
+    threads = arguments.threads
+    libraries = []
+    for name in ("rot180", "torch"):
+        variables = environment(name, arguments.instruction_set, arguments.retain_memory)
+        libraries.append(Library(name, threads, variables))
+        threads = libraries[0].about["threads"]
+    ours, theirs = libraries
+    run: dict[str, Any] = {
+        "cpu": machine.cpu_name(),
+        "threads": threads,
+        "instruction_set": ours.about["instruction_set"],
+        "torch_instruction_set": theirs.about["instruction_set"],
+        "dtype": arguments.dtype,
+        "retain_memory": arguments.retain_memory,
+        "pairs": arguments.pairs,
+        "versions": ours.about["versions"] | theirs.about["versions"],
+        "load_before": machine.load(),
+    }
+    print(
+        f"{run['cpu']}, {threads} threads, {run['instruction_set']}, {run['dtype']}, "
+        f"load {run['load_before'][0]:.2f}"
+    )
+    if arguments.machine:
+        run["limits"] = machine.limits(arguments.machine, threads)
+
+    results: list[dict[str, Any]] = []
+    for net, names in nets.items():
+        print(f"\n{net:<46}{HEADER}")
+        for name in names:
+            row = parse(name)
+            for which in row.passes:
+                if which not in arguments.passes:
+                    continue
+                result = compare(ours, theirs, row, which, run["dtype"], arguments.pairs)
+                results.append({"net": net} | result)
+                share = machine.share(result, row.memory_bound, run)
+                print(printed(name, result, row.memory_bound, share), flush=True)
+    for library in libraries:
+        library.close()
+    run["load_after"] = machine.load()
+    if arguments.machine:
+        again = machine.limits(arguments.machine, threads)
+        run["limits"] = machine.larger(run["limits"], again)
+
+    print()
     for which in arguments.passes:
-        ratio = geometric_mean(row["ratio"] for row in rows if row["pass"] == which)
-        print(f"\n{which}: {ratio:.2f} times PyTorch in the geometric mean", end="")
-    print(f"\nload {os.getloadavg()[0]:.2f}")
+        ratios = [result["ratio"] for result in results if result["pass"] == which]
+        if ratios:
+            mean = geometric_mean(ratios)
+            print(f"{which}: PyTorch takes {mean:.2f} times as long, in the geometric mean")
+    print(f"load {run['load_after'][0]:.2f}")
+    run["rows"] = [
+        result | {"share": machine.share(result, parse(result["row"]).memory_bound, run)}
+        for result in results
+    ]
     if arguments.out:
-        arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
+        arguments.out.write_text(json.dumps(run, indent=1) + "\n")
+    if arguments.plot:
+        from bench.plot import draw
+
+        draw(run, arguments.plot)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """One library in a process of its own: it computes and times what `bench.compare` asks for.
 
-Reads one JSON request a line on stdin, answers with one JSON object a line on stdout.
+Says on stdout what it is, then reads requests on stdin and answers them, one JSON object a line.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import platform
 import sys
 import time
 from collections.abc import Callable
@@ -14,108 +15,84 @@ from typing import Any
 
 import numpy as np
 
+from bench import conv2d, optim
+from bench.rows import parse
 from bench.shapes import Shape
+from bench.variant import Variant
 
-PASSES = ("forward", "grad_input", "grad_weight")
+# What is shorter than this is timed in a series of calls.
+SHORT_SECONDS = 1e-4
 
-Run = Callable[[], Any]
 
+def start_rot180(threads: int | None) -> dict[str, Any]:
+    """Set the threads, all that there are for None, and say what runs."""
+    import rot180
 
-def operands(shape: Shape, dtype: str) -> dict[str, Any]:
-    """The same x, weight, bias and dy in every process; NHWC and HWIO."""
-    rng = np.random.default_rng(0)
-
-    def normal(*sizes: int) -> Any:
-        return rng.standard_normal(sizes, np.float32).astype(dtype)
-
+    if threads is not None:
+        rot180.set_num_threads(threads)
     return {
-        "x": normal(shape.n, shape.h, shape.w, shape.c),
-        "weight": normal(shape.r, shape.s, shape.c // shape.g, shape.k)
-        / np.sqrt(shape.r * shape.s * shape.c),
-        "bias": normal(shape.k),
-        "dy": normal(shape.n, *shape.out, shape.k),
+        "threads": rot180.get_num_threads(),
+        "instruction_set": rot180.instruction_set(),
+        "versions": {
+            "rot180": rot180.__version__,
+            "compiler": rot180.build_info()["compiler"],
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
     }
 
 
-def rot180_runs(shape: Shape, which: str, dtype: str) -> dict[str, Run]:
-    """The pass as a user of rot180 calls it."""
-    from rot180 import functional
-
-    data = operands(shape, dtype)
-    x, dy = data["x"], data["dy"]
-    weight, bias = data["weight"].astype(dtype), data["bias"]
-    options = {"stride": shape.x, "padding": shape.p, "groups": shape.g}
-    if which == "forward":
-        return {"": lambda: functional.conv2d(x, weight, bias, **options)}
-    if which == "grad_input":
-        return {"": lambda: functional.conv2d_grad_input(dy, weight, x.shape, **options)}
-
-    def grad_weight() -> Any:
-        functional.conv2d_grad_bias(dy)
-        return functional.conv2d_grad_weight(x, dy, (shape.r, shape.s), **options)
-
-    return {"": grad_weight}
-
-
-def torch_runs(shape: Shape, which: str, dtype: str) -> dict[str, Run]:
-    """The pass in PyTorch, with contiguous NCHW and with channels_last tensors."""
+def start_torch(threads: int | None) -> dict[str, Any]:
+    """Set the threads and say what runs."""
     import torch
 
-    data = operands(shape, dtype)
-    runs: dict[str, Run] = {}
-    for name, layout in (
-        ("NCHW", torch.contiguous_format),
-        ("channels_last", torch.channels_last),
-    ):
+    torch.set_grad_enabled(False)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return {
+        "threads": torch.get_num_threads(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "versions": {"torch": torch.__version__},
+    }
 
-        def tensor(array: Any, axes: tuple[int, ...], layout: Any = layout) -> Any:
-            return torch.from_numpy(array.transpose(axes).copy()).contiguous(memory_format=layout)
 
-        x, dy = (tensor(data[key], (0, 3, 1, 2)) for key in ("x", "dy"))
-        weight = tensor(data["weight"].astype(dtype), (3, 2, 0, 1))
-        bias = torch.from_numpy(data["bias"])
-        stride, padding = [shape.x] * 2, [shape.p] * 2
+def variants_of(library: str, request: dict[str, Any]) -> dict[str, Variant]:
+    """The ways in which the library can run what is asked for."""
+    row = parse(request["row"])
+    topic: Any = conv2d if isinstance(row, Shape) else optim
+    make = topic.rot180_variants if library == "rot180" else topic.torch_variants
+    variants: dict[str, Variant] = make(row, request["pass"], request["dtype"])
+    return variants
 
-        def run(
-            x: Any = x,
-            dy: Any = dy,
-            weight: Any = weight,
-            bias: Any = bias,
-            stride: Any = stride,
-            padding: Any = padding,
-        ) -> Any:
-            if which == "forward":
-                with torch.no_grad():
-                    y = torch.nn.functional.conv2d(x, weight, bias, stride, padding, groups=shape.g)
-                return y.permute(0, 2, 3, 1)
-            mask = [which == "grad_input", which == "grad_weight", which == "grad_weight"]
-            dx, dw, _ = torch.ops.aten.convolution_backward(
-                dy, x, weight, [shape.k], stride, padding, [1, 1], False, [0, 0], shape.g, mask
-            )
-            return dx.permute(0, 2, 3, 1) if which == "grad_input" else dw.permute(2, 3, 1, 0)
 
-        runs[name] = run
-    return runs
+def seconds_per_call(run: Callable[[], Any]) -> float:
+    """Time one call, or as many as it takes to measure one."""
+    run()  # wakes the threads: in training, one kernel follows another
+    calls = 1
+    while True:
+        start = time.perf_counter()
+        for _ in range(calls):
+            run()
+        seconds = time.perf_counter() - start
+        if seconds >= SHORT_SECONDS:
+            return seconds / calls
+        calls *= 10
 
 
 def serve(library: str) -> None:
     """Answer requests until stdin ends."""
-    runs: dict[str, Run] = {}
+    variants: dict[str, Variant] = {}
     for line in sys.stdin:
         request = json.loads(line)
         answer: dict[str, Any] = {}
-        if "shape" in request:
-            make = rot180_runs if library == "rot180" else torch_runs
-            runs = make(Shape.parse(request["shape"]), request["pass"], request["dtype"])
-            result = np.asarray(next(iter(runs.values()))(), order="C")
-            np.save(request["result"], result)
-            answer["variants"] = list(runs)
+        if "row" in request:
+            variants = {}  # lets go of the memory before the next row takes its own
+            variants = variants_of(library, request)
+            for index, variant in enumerate(variants.values()):
+                np.savez(f"{request['results']}-{index}.npz", *variant.arrays(variant.run()))
+            answer["variants"] = list(variants)
         else:
-            run = runs[request["variant"]]
-            run()  # wakes the threads: in training, one kernel follows another
-            start = time.perf_counter()
-            run()
-            answer["seconds"] = time.perf_counter() - start
+            answer["seconds"] = seconds_per_call(variants[request["variant"]].run)
         print(json.dumps(answer), flush=True)
 
 
@@ -123,16 +100,10 @@ def main() -> None:
     """Parse the arguments and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("library", choices=["rot180", "torch"])
-    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
-    if arguments.library == "rot180":
-        import rot180
-
-        rot180.set_num_threads(arguments.threads)
-    else:
-        import torch
-
-        torch.set_num_threads(arguments.threads)
+    start = start_rot180 if arguments.library == "rot180" else start_torch
+    print(json.dumps(start(arguments.threads)), flush=True)
     serve(arguments.library)
 
 

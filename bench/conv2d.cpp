@@ -1,0 +1,70 @@
+// The passes of the convolution, and the transposed convolution.
+#include <rot180/conv2d.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "benchmarks.h"
+#include "shapes.h"
+
+namespace rot180_bench {
+namespace {
+
+using rot180::Activation;
+using rot180::Conv2dShape;
+using rot180::OutputGradient;
+
+template <class T>
+struct Operands {
+    explicit Operands(const Conv2dShape& shape)
+        : x(shape.input_size()),
+          y(shape.output_size()),
+          weight(shape.weight_size()),
+          bias(std::max(shape.in_channels, shape.out_channels)) {}
+    Operand<T> x, y, weight, bias;
+};
+
+template <class T>
+void add_passes(const std::string& name) {
+    const NamedConv2d named = NamedConv2d::parse(name);
+    const Conv2dShape& s = named.convolution;
+    // Each array touched once.
+    const double bytes =
+        double(sizeof(T)) * double(s.input_size() + s.output_size() + s.weight_size());
+    const auto add_pass = [&](const char* operation, auto pass) {
+        add<T>(operation, name, named.flops(), bytes, [s, pass] {
+            auto memory = std::make_shared<Operands<T>>(s);
+            return [=] {
+                pass(s, memory->x.data(), memory->y.data(), memory->weight.data(),
+                     memory->bias.data());
+            };
+        });
+    };
+    if (named.transposed) {
+        // Its gradients are passes of the convolution.
+        add_pass("conv_transpose2d", [](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+            rot180::conv_transpose2d<T>(s, y, weight, bias, Activation::none, x);
+        });
+        return;
+    }
+    add_pass("conv2d", [](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+        rot180::conv2d<T>(s, x, weight, bias, Activation::none, y);
+    });
+    add_pass("conv2d_grad_input", [](const Conv2dShape& s, T* x, T* y, T* weight, T*) {
+        rot180::conv2d_grad_input<T>(s, OutputGradient<T>{y}, weight, x);
+    });
+    add_pass("conv2d_grad_weight", [](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+        rot180::conv2d_grad_weight<T>(s, x, OutputGradient<T>{y}, weight, bias);
+    });
+}
+
+}  // namespace
+
+void add_conv2d(const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+        add_passes<float>(name);
+        add_passes<double>(name);
+    }
+}
+
+}  // namespace rot180_bench

@@ -1,0 +1,13 @@
+"""One way to run a row: what is timed, and how to look at its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Variant(NamedTuple):
+    """A call, and what turns its result into arrays in the layout of rot180."""
+
+    run: Callable[[], Any]
+    arrays: Callable[[Any], list[Any]]
