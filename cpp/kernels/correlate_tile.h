@@ -114,7 +114,15 @@ template <class T, int VECTORS>
 void correlate_tiles_of(const CorrelateTiles<T>& tiles) {
     constexpr int PIXELS = tile_pixels(VECTORS);
     const int64_t count = (tiles.pixels + PIXELS - 1) / PIXELS;
+    // While this chunk of the panel is in use, the one behind it comes a share with each tile.
+    int64_t next = 0;
+    for (int64_t r = 0; r < tiles.run_count; ++r) next += tiles.runs[r].length * VECTORS * width<T>;
+    const int64_t share = tiles.prefetch_next ? (next + count - 1) / count : 0;
     for (int64_t tile = 0; tile < count; ++tile) {
+        for (int64_t i = 0; i < share; i += cache_line / int64_t(sizeof(T))) {
+            prefetch(tiles.weight, next + i);
+        }
+        next += share;
         const int64_t first = tile * tiles.pixels / count;
         const int64_t pixels = (tile + 1) * tiles.pixels / count - first;
         correlate_pixels<T, PIXELS, VECTORS>(tiles, pixels, first);

@@ -12,16 +12,6 @@ constexpr int depthwise_grad_pixels = 16;
 
 // These kernels walk over several pixels at once, a pattern that hardware does not foresee: they ask
 // for the row after the window's last, and for what they will write, themselves.
-template <class T>
-inline void prefetch(const T* base, int64_t offset, bool to_write = false) {
-    // Past the array's end a prefetch does nothing, where a pointer would not be allowed.
-    const char* address = (const char*)((uintptr_t)base + (uintptr_t)offset * sizeof(T));
-    if (to_write) {
-        __builtin_prefetch(address, 1);
-    } else {
-        __builtin_prefetch(address, 0);
-    }
-}
 
 // COLUMNS > 0 says that there are so many tap columns and that neighbouring pixels are as far apart
 // as neighbouring taps: then pixels share their loads of x.
@@ -34,7 +24,7 @@ inline void depthwise_tile(const DepthwiseRow<T>& row, const T* x, T* y, int64_t
     for (int i = 0; i < PIXELS; ++i) {
         sum[i] = start;
         prefetch(x, channel + row.tap_rows * row.tap_row_stride + i * row.x_stride);
-        prefetch(y, channel + (PIXELS + i) * row.y_stride, true);
+        prefetch_to_write(y, channel + (PIXELS + i) * row.y_stride);
     }
     for (int64_t r = 0; r < row.tap_rows; ++r) {
         const T* window = x + channel + r * row.tap_row_stride;

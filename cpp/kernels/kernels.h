@@ -37,6 +37,7 @@ struct CorrelateTiles {
     const int64_t* y_at;
     int64_t pixels, channels;  // channels <= vectors*width
     int vectors;
+    bool prefetch_next;  // the next call's weight follows this one's
     Activation activation;
 };
 

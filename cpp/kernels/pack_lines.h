@@ -21,6 +21,9 @@ struct FiniteCheck {
     }
 };
 
+// A panel is a narrow stripe of the weights: hardware does not foresee its next lines.
+constexpr int64_t lines_ahead = 16;
+
 // Vectors of channels that lie together: one copy for each line.
 template <class T>
 bool pack_contiguous_channels(const PackLines<T>& pack) {
@@ -29,6 +32,7 @@ bool pack_contiguous_channels(const PackLines<T>& pack) {
     T* to = pack.to;
     for (int64_t line = 0; line < pack.lines; ++line, to += pack.lanes) {
         const T* from = pack.from + line * pack.line_stride;
+        prefetch(from, lines_ahead * pack.line_stride);
         int64_t k = 0;
         for (; k + W <= pack.channels; k += W) {
             const Vector<T> value = load(from + k);

@@ -107,6 +107,18 @@ inline Vector<T> shuffle(Vector<T> a, Vector<T> b, Vector<IntOf<T>> index) {
 #endif
 }
 
+constexpr int64_t cache_line = 64;
+
+// Beyond an array a prefetch does nothing, where a pointer would not be allowed.
+template <class T>
+inline void prefetch(const T* base, int64_t offset) {
+    __builtin_prefetch((const void*)((uintptr_t)base + (uintptr_t)offset * sizeof(T)), 0);
+}
+template <class T>
+inline void prefetch_to_write(const T* base, int64_t offset) {
+    __builtin_prefetch((const void*)((uintptr_t)base + (uintptr_t)offset * sizeof(T)), 1);
+}
+
 template <int W>
 struct Lanes {
     static constexpr int count = W;

@@ -19,7 +19,7 @@ constexpr int64_t few_tasks = 8;
 // What a task reads of x should stay in a second-level cache, beside what it needs of the weights.
 constexpr int64_t window_bytes = 256 * 1024;
 // The lines of a panel that the tiles of a block share should stay in a first-level cache.
-constexpr int64_t chunk_bytes = 16 * 1024;
+constexpr int64_t chunk_bytes = 24 * 1024;
 constexpr int64_t widest_block = 192;
 constexpr int64_t pixels_per_block = 128;
 
@@ -262,6 +262,7 @@ struct Product {
         tiles.x_at = x_at;
         tiles.y_at = y_at;
         tiles.pixels = block.pixels();
+        tiles.prefetch_next = plan.packed_first;
         locate_outputs(block, y_at);
         const int64_t pieces = cut_runs(row_stride, runs);
 

@@ -1,7 +1,6 @@
 #include "rot180/memory.h"
 
 #include <pthread.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,11 +10,12 @@
 #include <new>
 #include <vector>
 
+#include "pages.h"
+
 namespace rot180 {
 namespace {
 
 constexpr size_t alignment = 64;
-constexpr size_t huge_page = size_t(2) << 20;
 constexpr size_t largest_block = size_t(1) << 62;
 
 // Sizes are rounded up to four steps an octave, so that blocks of almost one size serve each other
@@ -27,17 +27,6 @@ size_t rounded(size_t bytes) {
     while (octave < bytes / 2) octave *= 2;
     const size_t step = octave / 4;
     return (bytes + step - 1) / step * step;
-}
-
-void* allocate(size_t size) {
-    void* block = nullptr;
-    if (posix_memalign(&block, size >= huge_page ? huge_page : alignment, size) != 0) {
-        throw std::bad_alloc();
-    }
-#if defined(MADV_HUGEPAGE)
-    if (size >= huge_page) madvise(block, size / huge_page * huge_page, MADV_HUGEPAGE);
-#endif
-    return block;
 }
 
 // A quarter of the machine's memory, where the system tells, at most 4 GiB.
@@ -97,10 +86,10 @@ void* take_block(size_t bytes) {
     }
     void* block = nullptr;
     try {
-        block = allocate(size);
+        block = allocate_pages(size);
     } catch (const std::bad_alloc&) {
         empty_cache();  // what is kept of other sizes may be what is missing
-        block = allocate(size);
+        block = allocate_pages(size);
     }
     const std::lock_guard<std::mutex> lock(p.mutex);
     p.stats.in_use += size;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "pages.h"
 #include "rot180/runtime.h"
 
 namespace rot180 {
@@ -25,12 +26,6 @@ struct Kept {
 };
 thread_local Kept kept;
 
-char* allocate(size_t bytes) {
-    void* data = nullptr;
-    if (posix_memalign(&data, alignment, bytes) != 0) throw std::bad_alloc();
-    return static_cast<char*>(data);
-}
-
 }  // namespace
 
 Scratch::Scratch(size_t bytes) {
@@ -39,7 +34,7 @@ Scratch::Scratch(size_t bytes) {
         bytes_ = kept.bytes;
         kept = {};
     } else {
-        data_ = allocate(bytes ? bytes : alignment);
+        data_ = static_cast<char*>(allocate_pages(bytes ? bytes : alignment));
         bytes_ = bytes;
     }
     if (poison.load(std::memory_order_relaxed)) std::memset(data_, 0xFF, bytes);
