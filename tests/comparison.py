@@ -42,6 +42,25 @@ def assert_exact_passes(passes: Any, case: Case, dtype: Any) -> None:
         assert_same(actual, expected, f"{name} of {case}")
 
 
+def assert_exact_fused_gradients(passes: Any, case: Case, dtype: Any) -> None:
+    """Gradients that take relu's derivative, and the bias gradient beside the weight's, exactly."""
+    x, weight, dy = case.integers(dtype)
+    y = np.random.default_rng(1).integers(-1, 3, case.y_shape).astype(dtype)
+    for fused in ({}, {"activation": "relu", "y": y}):
+        what = f"{'with relu ' if fused else ''}of {case}"
+        arguments = (dy, weight, case.x_shape)
+        dx = passes.conv2d_grad_input(*arguments, **fused, **case.options)
+        expected = reference.conv2d_grad_input(*arguments, **fused, **case.options)
+        assert_same(dx, expected, f"conv2d_grad_input {what}")
+        db = np.full(case.weight_shape[3:], np.nan, dtype)
+        arguments = (x, dy, case.kernel_size)
+        dw = passes.conv2d_grad_weight(*arguments, **fused, **case.options, bias_out=db)
+        expected = reference.conv2d_grad_weight(*arguments, **fused, **case.options)
+        assert_same(dw, expected, f"conv2d_grad_weight {what}")
+        delta = reference.relu_grad_input(dy, y) if fused else dy
+        assert_same(db, reference.conv2d_grad_bias(delta), f"bias_out {what}")
+
+
 def assert_close_passes(passes: Any, case: Case, dtype: Any, seed: int = 0) -> None:
     """All four passes are within rounding of reference's float64 results on random numbers."""
     x, weight, dy = (np.clip(a, -2, 2).astype(dtype) for a in case.reals(seed))

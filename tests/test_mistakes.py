@@ -14,6 +14,7 @@ from comparison import (
     ADAM_LR,
     assert_adam_agrees,
     assert_close_passes,
+    assert_exact_fused_gradients,
     assert_exact_passes,
     with_mistake,
 )
@@ -182,6 +183,52 @@ def test_the_comparison_refuses(name, wrong, comparison):
     comparison(reference, case, np.float32)
     with pytest.raises(AssertionError, match=next(iter(wrong))):
         comparison(with_mistake(**wrong), case, np.float32)
+
+
+def through_the_activation(derivative):
+    """Gradients that multiply dy by a derivative of their own, and sum it for the bias."""
+
+    def conv2d_grad_input(dy, weight, input_shape, *, activation=None, y=None, **options):
+        delta = derivative(dy, y) if activation else dy
+        return reference.conv2d_grad_input(delta, weight, input_shape, **options)
+
+    def conv2d_grad_weight(x, dy, kernel_size, *, bias_out, activation=None, y=None, **options):
+        delta = derivative(dy, y) if activation else dy
+        bias_out[...] = reference.conv2d_grad_bias(delta)
+        return reference.conv2d_grad_weight(x, delta, kernel_size, **options)
+
+    return with_mistake(conv2d_grad_input=conv2d_grad_input, conv2d_grad_weight=conv2d_grad_weight)
+
+
+def bias_gradient_before_the_activation():
+    passes = through_the_activation(reference.relu_grad_input)
+    right = passes.conv2d_grad_weight
+
+    def conv2d_grad_weight(x, dy, kernel_size, *, bias_out, **options):
+        dw = right(x, dy, kernel_size, bias_out=bias_out, **options)
+        bias_out[...] = reference.conv2d_grad_bias(dy)
+        return dw
+
+    passes.conv2d_grad_weight = conv2d_grad_weight
+    return passes
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        (through_the_activation(lambda dy, y: dy), "conv2d_grad_input with relu"),
+        (through_the_activation(lambda dy, y: dy * (y >= 0)), "conv2d_grad_input with relu"),
+        (through_the_activation(lambda dy, y: dy * y), "conv2d_grad_input with relu"),
+        (bias_gradient_before_the_activation(), "bias_out with relu"),
+    ],
+    ids=["forgotten", "1 at zero", "y itself", "bias gradient before the activation"],
+)
+def test_the_comparison_refuses_a_derivative_that_is(wrong, what):
+    case = geometries.AWKWARD["plain"]
+    right = through_the_activation(reference.relu_grad_input)
+    assert_exact_fused_gradients(right, case, np.float32)
+    with pytest.raises(AssertionError, match=what):
+        assert_exact_fused_gradients(wrong, case, np.float32)
 
 
 def adam_update(p, m, v, t, *, eps=1e-8, correct=lambda moment, beta, t: moment / (1 - beta**t)):

@@ -1,8 +1,8 @@
 """Every pass in plain NumPy: the specification that can be run.
 
-The names and signatures are those of `rot180.functional` (without `algorithm` and `out`), the
-arrays NHWC and HWIO, float32 or float64. Nothing here is fast: the only loops run over the taps of
-a kernel, and each function is its formula and little else.
+The names and signatures are those of `rot180.functional` (without `algorithm`, `out` and
+`bias_out`), the arrays NHWC and HWIO, float32 or float64. Nothing here is fast: the only loops run
+over the taps of a kernel, and each function is its formula and little else.
 """
 
 from __future__ import annotations

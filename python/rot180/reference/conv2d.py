@@ -20,7 +20,7 @@ from rot180.arguments import (
     float_arrays,
 )
 from rot180.geometry import IntOrPair, Padding, conv2d_geometry, int_pair, positive_int
-from rot180.reference.activation import activate
+from rot180.reference.activation import activate, activate_grad_input
 from rot180.reference.taps import taps
 
 
@@ -93,6 +93,8 @@ def conv2d_grad_input(
     padding: Padding = 0,
     dilation: IntOrPair = 1,
     groups: int = 1,
+    activation: str | None = None,
+    y: FloatArray | None = None,
 ) -> FloatArray:
     """Gradient with respect to x: each output pixel hands dy back to the pixels that it read.
 
@@ -107,6 +109,8 @@ def conv2d_grad_input(
     weight : (KH, KW, C // groups, K), dtype of dy
     input_shape : (N, H, W, C) or (H, W, C), which a strided output does not determine
     stride, padding, dilation, groups : as in `conv2d`
+    activation, y : the activation that conv2d applied and what it returned, of dy's shape and
+        dtype, for a dy that is still to be multiplied by the activation's derivative
 
     Returns
     -------
@@ -129,6 +133,7 @@ def conv2d_grad_input(
            [ 6. ,  9.5,  2. ]])
     """
     dy, weight = float_arrays(dy=dy, weight=weight)
+    dy = activate_grad_input(dy, activation, y)
     shape = batch_shape(input_shape, dy)
     geometry = conv2d_geometry(shape, weight.shape, stride, padding, dilation, groups)
     gradient = as_batch("dy", dy)
@@ -150,6 +155,8 @@ def conv2d_grad_weight(
     padding: Padding = 0,
     dilation: IntOrPair = 1,
     groups: int = 1,
+    activation: str | None = None,
+    y: FloatArray | None = None,
 ) -> FloatArray:
     """Gradient with respect to the kernels, summed over the batch.
 
@@ -161,6 +168,7 @@ def conv2d_grad_weight(
     dy : (N, OH, OW, K) or (OH, OW, K), dtype of x
     kernel_size : int or (KH, KW)
     stride, padding, dilation, groups : as in `conv2d`
+    activation, y : as in `conv2d_grad_input`
 
     Returns
     -------
@@ -187,6 +195,7 @@ def conv2d_grad_weight(
             f"x has shape {x.shape} and dy has shape {dy.shape}: "
             "expected both with the batch axis or both without"
         )
+    dy = activate_grad_input(dy, activation, y)
     x, dy = as_batch("x", x), as_batch("dy", dy)
     kernel_h, kernel_w = int_pair("kernel_size", kernel_size)
     groups = positive_int("groups", groups)
