@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from geometries import Case
+from geometries import Case, TransposedCase
 from rot180 import reference
 
 PASSES = ("conv2d", "conv2d_grad_input", "conv2d_grad_weight", "conv2d_grad_bias")
@@ -59,6 +59,35 @@ def assert_exact_fused_gradients(passes: Any, case: Case, dtype: Any) -> None:
         assert_same(dw, expected, f"conv2d_grad_weight {what}")
         delta = reference.relu_grad_input(dy, y) if fused else dy
         assert_same(db, reference.conv2d_grad_bias(delta), f"bias_out {what}")
+
+
+def transposed_passes(
+    passes: Any,
+    case: TransposedCase,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    dy: np.ndarray,
+    **extra: Any,
+) -> dict[str, np.ndarray]:
+    """Results of the transposed convolution's passes, by name; `extra` goes to the weight's."""
+    options, kernel_size = case.options, case.weight_shape[:2]
+    return {
+        "y": passes.conv_transpose2d(x, weight, bias, **options),
+        "y without bias, relu": passes.conv_transpose2d(x, weight, activation="relu", **options),
+        "dx": passes.conv_transpose2d_grad_input(dy, weight, **options),
+        "dw": passes.conv_transpose2d_grad_weight(x, dy, kernel_size, **options, **extra),
+    }
+
+
+def assert_exact_transposed_passes(passes: Any, case: TransposedCase, dtype: Any) -> None:
+    """All passes of the transposed convolution equal reference's on small integers."""
+    x, weight, bias, dy = case.integers(dtype)
+    db = np.full_like(bias, np.nan)
+    actual = transposed_passes(passes, case, x, weight, bias, dy, bias_out=db)
+    for name, expected in transposed_passes(reference, case, x, weight, bias, dy).items():
+        assert_same(actual[name], expected, f"{name} of {case}")
+    assert_same(db, reference.conv2d_grad_bias(dy), f"db of {case}")
 
 
 def assert_close_passes(passes: Any, case: Case, dtype: Any, seed: int = 0) -> None:

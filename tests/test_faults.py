@@ -134,6 +134,26 @@ def test_f6_nothing_beyond_an_array_is_read_or_written(isa, name, instruction_se
         check()
 
 
+@pytest.mark.parametrize("isa", rot180.build_info()["instruction_sets"])
+@pytest.mark.parametrize("name", geometries.TRANSPOSED)
+def test_f6_nothing_beyond_an_array_of_a_transposed_convolution(isa, name, instruction_set):
+    instruction_set(isa)
+    case = geometries.TRANSPOSED[name]
+    x, weight, bias, dy = case.integers()
+    arrays = (x, weight, bias, dy, *map(np.zeros_like, (dy, x, weight, bias)))
+    (x, weight, bias, dy, y, dx, dw, db), checks = zip(*map(guarded, arrays), strict=True)
+    functional.conv_transpose2d(x, weight, bias, **case.options, out=y)
+    assert_same(y, reference.conv_transpose2d(x, weight, bias, **case.options), "y")
+    functional.conv_transpose2d_grad_input(dy, weight, **case.options, out=dx)
+    assert_same(dx, reference.conv_transpose2d_grad_input(dy, weight, **case.options), "dx")
+    size = case.weight_shape[:2]
+    functional.conv_transpose2d_grad_weight(x, dy, size, **case.options, out=dw, bias_out=db)
+    expected = reference.conv_transpose2d_grad_weight(x, dy, size, **case.options)
+    assert_same(dw, expected, "dw")
+    for check in checks:
+        check()
+
+
 def unusual_forms(array):
     """The same numbers, stored in every way that NumPy allows."""
     yield "Fortran order", np.asfortranarray(array)
@@ -341,7 +361,11 @@ DY = np.zeros((2, 4, 3, 2))
             "input_shape must be",
         ),
         (lambda: functional.conv2d_grad_weight(X, DY, (3, 4)), ValueError, "dy has shape"),
-        (lambda: functional.conv2d_grad_weight(X, DY[0], 3), ValueError, "expected both a batch"),
+        (
+            lambda: functional.conv2d_grad_weight(X, DY[0], 3),
+            ValueError,
+            "expected both with the batch",
+        ),
         (
             lambda: functional.conv2d_grad_weight(X, DY.astype("f"), 3),
             TypeError,

@@ -6,6 +6,8 @@ Every wrong pass here is reference's with one mistake. Those of the input gradie
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from comparison import (
     assert_close_passes,
     assert_exact_fused_gradients,
     assert_exact_passes,
+    assert_exact_transposed_passes,
     with_mistake,
 )
 from rot180 import reference
@@ -229,6 +232,52 @@ def test_the_comparison_refuses_a_derivative_that_is(wrong, what):
     assert_exact_fused_gradients(right, case, np.float32)
     with pytest.raises(AssertionError, match=what):
         assert_exact_fused_gradients(wrong, case, np.float32)
+
+
+def transposed(
+    *, turned=False, padded_below=True, bias_everywhere=True, exchanged=False, bias_of_x=False
+):
+    """Reference's transposed convolution, one part wrong."""
+
+    def conv_transpose2d(x, weight, bias=None, *, activation=None, **options):
+        kernel = weight[::-1, ::-1] if turned else weight
+        y = reference.conv_transpose2d(x, kernel, **options)
+        if not padded_below:
+            y = np.roll(y, options["output_padding"], (1, 2))
+        if bias is not None:
+            y += bias if bias_everywhere else np.where(y != 0, bias, 0)
+        return reference.relu(y) if activation else y
+
+    def conv_transpose2d_grad_weight(x, dy, kernel_size, *, bias_out, **options):
+        bias_out[...] = reference.conv2d_grad_bias(dy)
+        if bias_of_x:
+            bias_out[...] = x.sum()
+        dw = reference.conv_transpose2d_grad_weight(x, dy, kernel_size, **options)
+        return np.ascontiguousarray(dw[::-1, ::-1]) if exchanged else dw
+
+    return SimpleNamespace(
+        conv_transpose2d=conv_transpose2d,
+        conv_transpose2d_grad_input=reference.conv_transpose2d_grad_input,
+        conv_transpose2d_grad_weight=conv_transpose2d_grad_weight,
+    )
+
+
+@pytest.mark.parametrize(
+    ("mistake", "what"),
+    [
+        ({"turned": True}, "y of"),
+        ({"padded_below": False}, "y of"),
+        ({"bias_everywhere": False}, "y of"),
+        ({"exchanged": True}, "dw of"),
+        ({"bias_of_x": True}, "db of"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
+)
+def test_the_comparison_refuses_a_transposed_convolution_with(mistake, what):
+    case = geometries.TransposedCase((1, 3, 4, 2), (3, 2, 3, 2), 3, output_padding=(2, 1))
+    assert_exact_transposed_passes(transposed(), case, np.float32)
+    with pytest.raises(AssertionError, match=what):
+        assert_exact_transposed_passes(transposed(**mistake), case, np.float32)
 
 
 def adam_update(p, m, v, t, *, eps=1e-8, correct=lambda moment, beta, t: moment / (1 - beta**t)):

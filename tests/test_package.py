@@ -91,6 +91,17 @@ def test_the_core_refuses_what_functional_would():
     ):
         with pytest.raises((ValueError, TypeError)):
             _core.conv2d(*wrong)
+    _core.conv_transpose2d(shape, y, weight, None, none, x)
+    for wrong in (
+        (shape, x, weight, None, none, x),
+        (shape, y, weight, None, none, y),
+        (shape, y, weight[1:], None, none, x),
+        (shape, y, weight, x, none, x),
+        (shape, y, weight, None, none, x[:, ::-1]),
+        (shape, y.astype(float), weight, None, none, x),
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            _core.conv_transpose2d(*wrong)
     relu = _core.Activation.relu
     db = np.zeros(1, "f")
     _core.conv2d_grad_input(shape, y, relu, y, weight, x)

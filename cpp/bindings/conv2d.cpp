@@ -87,6 +87,20 @@ void bound_conv2d_grad_weight(const Conv2dShape& shape, const py::array& x, cons
     });
 }
 
+void bound_conv_transpose2d(const Conv2dShape& shape, const py::array& x, const py::array& weight,
+                            const std::optional<py::array>& bias, Activation activation,
+                            py::array y) {
+    with_float_type(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const T* input = read<T>(x, "x", shape.output_size());
+        const T* kernel = read<T>(weight, "weight", shape.weight_size());
+        const T* offset = bias ? read<T>(*bias, "bias", shape.in_channels) : nullptr;
+        T* output = write<T>(y, "out", shape.input_size());
+        const py::gil_scoped_release release;
+        conv_transpose2d<T>(shape, input, kernel, offset, activation, output);
+    });
+}
+
 void bound_conv2d_grad_bias(const py::array& dy, py::array dbias) {
     with_float_type(dy, "dy", [&](auto zero) {
         using T = decltype(zero);
@@ -115,6 +129,8 @@ void bind_conv2d(py::module_& module) {
     module.def("conv2d_grad_weight", &bound_conv2d_grad_weight, py::arg("shape"), py::arg("x"),
                py::arg("dy"), py::arg("activation"), py::arg("y"), py::arg("dweight"),
                py::arg("dbias"));
+    module.def("conv_transpose2d", &bound_conv_transpose2d, py::arg("shape"), py::arg("x"),
+               py::arg("weight"), py::arg("bias"), py::arg("activation"), py::arg("y"));
     module.def("conv2d_grad_bias", &bound_conv2d_grad_bias, py::arg("dy"), py::arg("dbias"));
 }
 

@@ -88,6 +88,25 @@ def as_batch(name: str, array: FloatArray) -> FloatArray:
     )
 
 
+def expect_same_axes(x: FloatArray, dy: FloatArray) -> None:
+    """Refuse a batch beside one image."""
+    if x.ndim != dy.ndim:
+        raise ValueError(
+            f"x has shape {x.shape} and dy has shape {dy.shape}: "
+            "expected both with the batch axis or both without"
+        )
+
+
+def bias_array(bias: ArrayLike | None, x: FloatArray, channels: int) -> FloatArray | None:
+    """The bias of a layer with that many output channels; None stays None."""
+    if bias is None:
+        return None
+    bias = float_array("bias", bias)
+    expect_dtype("bias", bias, "x", x)
+    expect_shape("bias", bias, (channels,), "one number for each output channel")
+    return bias
+
+
 def batch_shape(input_shape: Sequence[int], dy: FloatArray) -> tuple[int, ...]:
     """Return the shape of x with its batch axis, given with that axis if and only if dy has it."""
     shape = frozen_shape("input_shape", input_shape)

@@ -12,7 +12,9 @@ from rot180.arguments import (
     FloatArray,
     as_batch,
     batch_shape,
+    bias_array,
     expect_dtype,
+    expect_same_axes,
     expect_shape,
     float_array,
     saved_output,
@@ -92,10 +94,7 @@ def conv2d(
     expect_dtype("weight", weight, "x", x)
     images = as_batch("x", x)
     geometry = conv2d_geometry(images.shape, weight.shape, stride, padding, dilation, groups)
-    if bias is not None:
-        bias = float_array("bias", bias)
-        expect_dtype("bias", bias, "x", x)
-        expect_shape("bias", bias, geometry.output_shape[3:], "one number for each filter")
+    bias = bias_array(bias, x, geometry.output_shape[3])
     check_algorithm(algorithm)
     y_shape = geometry.output_shape if x.ndim == 4 else geometry.output_shape[1:]
     y = result_array(out, y_shape, x.dtype, (x, weight, bias))
@@ -239,11 +238,7 @@ def conv2d_grad_weight(
     x = float_array("x", x)
     dy = float_array("dy", dy)
     expect_dtype("dy", dy, "x", x)
-    if x.ndim != dy.ndim:
-        raise ValueError(
-            f"x has shape {x.shape} and dy {dy.shape}: expected both a batch (4 axes) "
-            "or both one image (3 axes)"
-        )
+    expect_same_axes(x, dy)
     images, delta = as_batch("x", x), as_batch("dy", dy)
     group_channels = images.shape[3] // positive_int("groups", groups)
     weight_shape = (*int_pair("kernel_size", kernel_size), group_channels, delta.shape[3])

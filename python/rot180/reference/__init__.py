@@ -23,6 +23,11 @@ from rot180.reference.conv2d import (
     conv2d_grad_input,
     conv2d_grad_weight,
 )
+from rot180.reference.conv_transpose2d import (
+    conv_transpose2d,
+    conv_transpose2d_grad_input,
+    conv_transpose2d_grad_weight,
+)
 from rot180.reference.linear import (
     linear,
     linear_grad_bias,
@@ -52,6 +57,9 @@ __all__ = [
     "conv2d_grad_bias",
     "conv2d_grad_input",
     "conv2d_grad_weight",
+    "conv_transpose2d",
+    "conv_transpose2d_grad_input",
+    "conv_transpose2d_grad_weight",
     "leaky_relu",
     "leaky_relu_grad_input",
     "linear",

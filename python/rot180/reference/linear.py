@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rot180.arguments import FloatArray, expect_shape, float_array, float_arrays
+from rot180.arguments import FloatArray, bias_array, float_array, float_arrays
 from rot180.reference.activation import activate, activate_grad_input
 
 
@@ -47,9 +47,8 @@ def linear(
             "expected the same C"
         )
     y = x @ weight
+    bias = bias_array(bias, x, y.shape[1])
     if bias is not None:
-        _, bias = float_arrays(x=x, bias=bias)
-        expect_shape("bias", bias, y.shape[1:], "one entry for each output feature")
         y += bias
     return activate(y, activation)
 
