@@ -555,19 +555,87 @@ def test_f17_the_interpreter_is_free_while_a_kernel_runs(num_threads):
     assert turns > 5, "this thread stood still while the kernel ran"
 
 
-def test_a_forked_child_can_run_kernels():
-    result = run_python("""
-        import os
-        import numpy as np
-        from rot180 import functional, set_num_threads
-        set_num_threads(2)
-        x = np.ones((32, 20, 20, 8), np.float32)
-        weight = np.ones((3, 3, 8, 32), np.float32)
-        expected = functional.conv2d(x, weight)
-        child = os.fork()
-        same = np.array_equal(functional.conv2d(x, weight), expected)
-        if child == 0:
-            os._exit(0 if same else 1)
-        print(same, os.waitpid(child, 0)[1])
+# Every pass on three threads, as one digest.
+EVERY_PASS = """
+    import hashlib, multiprocessing, os, threading
+    import numpy as np
+    from rot180 import functional as f, set_num_threads
+
+    set_num_threads(3)
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(32, 20, 20, 8)), rng.normal(size=(3, 3, 8, 32))
+
+    def every_pass(_=None):
+        y = f.conv2d(x, w, activation="relu")
+        through = {"activation": "relu", "y": y}
+        db, param = np.empty(32), x.copy()
+        results = [
+            y,
+            f.conv2d_grad_input(y, w, x.shape, **through),
+            f.conv2d_grad_weight(x, y, 3, **through, bias_out=db),
+            db,
+            f.conv2d_grad_bias(y),
+            f.conv_transpose2d(y, w, stride=2),
+            f.max_pool2d(x, 2),
+            f.avg_pool2d(x, 2),
+            f.tanh(x),
+            f.softmax(x.reshape(-1, 8)),
+            f.linear(x.reshape(-1, 8), w[0, 0]),
+            param,
+        ]
+        f.adam_step(param, x, np.zeros_like(x), np.zeros_like(x), step=1)
+        return hashlib.sha256(b"".join(a.tobytes() for a in results)).hexdigest()
+
+    expected = every_pass()
+"""
+
+
+def run_every_pass(program):
+    return run_python(textwrap.dedent(EVERY_PASS) + textwrap.dedent(program))
+
+
+def test_f15_a_forked_child_runs_every_pass_and_so_does_its_child():
+    result = run_every_pass("""
+        def fork(generations):
+            child = os.fork()
+            same = every_pass() == expected
+            if child == 0:
+                os._exit(0 if same and (generations == 1 or fork(generations - 1)) else 1)
+            return same and os.waitpid(child, 0)[1] == 0
+
+        print(fork(3), fork(1), every_pass() == expected)
     """)
-    assert result.stdout == "True 0\n", result.stderr
+    assert result.stdout == "True True True\n", result.stderr
+
+
+def test_f15_a_pool_of_forked_processes():
+    result = run_every_pass("""
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(set(pool.map(every_pass, range(6), chunksize=1)) == {expected})
+        print(every_pass() == expected)
+    """)
+    assert result.stdout == "True\nTrue\n", result.stderr
+
+
+def test_f15_a_fork_while_another_thread_is_in_a_kernel():
+    result = run_every_pass("""
+        done, wrong = threading.Event(), []
+
+        def work():
+            while not done.is_set():
+                if every_pass() != expected:
+                    wrong.append("in the thread")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if every_pass() == expected else 1)
+            if os.waitpid(child, 0)[1] != 0:
+                wrong.append("in the child")
+        done.set()
+        thread.join()
+        print(wrong)
+    """)
+    assert result.stdout == "[]\n", result.stderr
