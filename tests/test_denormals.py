@@ -35,6 +35,7 @@ def operations(dtype, tiny):
     x, weight, y = full(X_SHAPE), full(KERNEL_SHAPE), full(Y_SHAPE)
     pixels, matrix, rows = full((2000, 48)), full((48, 40)), full((2000, 40))
     half, labels = full(X_SHAPE, 0.5), np.zeros(2000, np.int64)
+    huge = 1 / float(np.finfo(dtype).smallest_normal)
     db, db_linear, db_transposed = full(16), full(40), full(24)
     f = functional
 
@@ -113,10 +114,11 @@ def operations(dtype, tiny):
         ),
         "mean_squared_error": lambda: (f.mean_squared_error(x, full(X_SHAPE, 0)),),
         "mean_squared_error_grad_input": lambda: (f.mean_squared_error_grad_input(x, -x),),
-        "adam_step": lambda: in_place(f.adam_step, half, x, full(X_SHAPE), full(X_SHAPE), step=1),
-        "sgd_step": lambda: in_place(
-            f.sgd_step, half, x, full(X_SHAPE), lr=1e10, momentum=0.9, weight_decay=0.1
+        # Steps so large that denormal moments would move the parameters.
+        "adam_step": lambda: in_place(
+            f.adam_step, half, x, full(X_SHAPE), full(X_SHAPE), step=1, lr=1e-9 * huge
         ),
+        "sgd_step": lambda: in_place(f.sgd_step, half, x, full(X_SHAPE), lr=huge, momentum=0.9),
     }
 
 
