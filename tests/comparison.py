@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from geometries import Case
+from geometries import Case, TransposedCase
 from rot180 import reference
 
 PASSES = ("conv2d", "conv2d_grad_input", "conv2d_grad_weight", "conv2d_grad_bias")
@@ -40,6 +40,54 @@ def assert_exact_passes(passes: Any, case: Case, dtype: Any) -> None:
     bias = np.arange(case.weight_shape[3]).astype(dtype)
     for name, actual, expected in _results(passes, case, x, weight, bias, dy):
         assert_same(actual, expected, f"{name} of {case}")
+
+
+def assert_exact_fused_gradients(passes: Any, case: Case, dtype: Any) -> None:
+    """Gradients that take relu's derivative, and the bias gradient beside the weight's, exactly."""
+    x, weight, dy = case.integers(dtype)
+    y = np.random.default_rng(1).integers(-1, 3, case.y_shape).astype(dtype)
+    for fused in ({}, {"activation": "relu", "y": y}):
+        what = f"{'with relu ' if fused else ''}of {case}"
+        arguments = (dy, weight, case.x_shape)
+        dx = passes.conv2d_grad_input(*arguments, **fused, **case.options)
+        expected = reference.conv2d_grad_input(*arguments, **fused, **case.options)
+        assert_same(dx, expected, f"conv2d_grad_input {what}")
+        db = np.full(case.weight_shape[3:], np.nan, dtype)
+        arguments = (x, dy, case.kernel_size)
+        dw = passes.conv2d_grad_weight(*arguments, **fused, **case.options, bias_out=db)
+        expected = reference.conv2d_grad_weight(*arguments, **fused, **case.options)
+        assert_same(dw, expected, f"conv2d_grad_weight {what}")
+        delta = reference.relu_grad_input(dy, y) if fused else dy
+        assert_same(db, reference.conv2d_grad_bias(delta), f"bias_out {what}")
+
+
+def transposed_passes(
+    passes: Any,
+    case: TransposedCase,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    dy: np.ndarray,
+    **extra: Any,
+) -> dict[str, np.ndarray]:
+    """Results of the transposed convolution's passes, by name; `extra` goes to the weight's."""
+    options, kernel_size = case.options, case.weight_shape[:2]
+    return {
+        "y": passes.conv_transpose2d(x, weight, bias, **options),
+        "y without bias, relu": passes.conv_transpose2d(x, weight, activation="relu", **options),
+        "dx": passes.conv_transpose2d_grad_input(dy, weight, **options),
+        "dw": passes.conv_transpose2d_grad_weight(x, dy, kernel_size, **options, **extra),
+    }
+
+
+def assert_exact_transposed_passes(passes: Any, case: TransposedCase, dtype: Any) -> None:
+    """All passes of the transposed convolution equal reference's on small integers."""
+    x, weight, bias, dy = case.integers(dtype)
+    db = np.full_like(bias, np.nan)
+    actual = transposed_passes(passes, case, x, weight, bias, dy, bias_out=db)
+    for name, expected in transposed_passes(reference, case, x, weight, bias, dy).items():
+        assert_same(actual[name], expected, f"{name} of {case}")
+    assert_same(db, reference.conv2d_grad_bias(dy), f"db of {case}")
 
 
 def assert_close_passes(passes: Any, case: Case, dtype: Any, seed: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Convolutions that tell mistakes apart: a fixed list of awkward ones, and a strategy for more."""
+"""Convolutions that tell mistakes apart, plain and transposed: lists and strategies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from rot180.geometry import Conv2dGeometry, conv2d_geometry
+from rot180.geometry import Conv2dGeometry, conv2d_geometry, conv_transpose2d_geometry
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,110 @@ def cases(draw: st.DrawFn, max_batch: int = 3, max_groups: int = 3) -> Case:
         (*kernel, inputs, groups * outputs),
         stride,
         draw(st.sampled_from([sides, sides, sides, "same", "full"])),
+        dilation,
+        groups,
+    )
+
+
+@dataclass(frozen=True)
+class TransposedCase:
+    """Shapes and options of one transposed convolution: weight is (KH, KW, K // groups, C)."""
+
+    x_shape: tuple[int, int, int, int]
+    weight_shape: tuple[int, int, int, int]
+    stride: Any = 1
+    padding: Any = 0
+    output_padding: Any = 0
+    dilation: Any = 1
+    groups: int = 1
+
+    @property
+    def options(self) -> dict[str, Any]:
+        names = ("stride", "padding", "output_padding", "dilation", "groups")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def y_shape(self) -> tuple[int, ...]:
+        return conv_transpose2d_geometry(
+            self.x_shape, self.weight_shape, **self.options
+        ).input_shape
+
+    def arrays(self, draw: Any, dtype: Any) -> list[np.ndarray]:
+        """x, weight, bias and dy, drawn by `draw(shape)`."""
+        shapes = (self.x_shape, self.weight_shape, self.y_shape[3:], self.y_shape)
+        return [draw(shape).astype(dtype) for shape in shapes]
+
+    def integers(self, dtype: Any = np.float32) -> list[np.ndarray]:
+        rng = np.random.default_rng(0)
+        return self.arrays(lambda shape: rng.integers(-4, 5, shape), dtype)
+
+    def reals(self, dtype: Any = np.float64) -> list[np.ndarray]:
+        rng = np.random.default_rng(0)
+        return self.arrays(lambda shape: np.clip(rng.normal(size=shape), -2, 2), dtype)
+
+
+TRANSPOSED = {
+    "plain": TransposedCase((2, 4, 5, 3), (3, 2, 4, 3)),
+    "kernel 1x1": TransposedCase((2, 3, 4, 3), (1, 1, 2, 3)),
+    "one pixel": TransposedCase((1, 1, 1, 2), (3, 4, 5, 2), stride=3),
+    "stride 2": TransposedCase((2, 4, 3, 3), (3, 3, 2, 3), stride=2, padding=1),
+    "stride 2, output padding": TransposedCase((2, 4, 3, 3), (3, 3, 2, 3), 2, 1, output_padding=1),
+    "stride 3": TransposedCase(
+        (1, 3, 4, 2), (5, 4, 3, 2), stride=3, padding=(2, 1), output_padding=(2, 1)
+    ),
+    "kernel that the stride steps over": TransposedCase((2, 3, 4, 2), (2, 1, 3, 2), stride=(3, 5)),
+    "gaps and output padding": TransposedCase(
+        (1, 3, 2, 2), (1, 1, 3, 2), stride=3, output_padding=2
+    ),
+    "padding on one side": TransposedCase((1, 5, 4, 2), (3, 3, 2, 2), 2, ((2, 0), (0, 1))),
+    "padding that cuts deep": TransposedCase((1, 6, 5, 2), (2, 2, 3, 2), padding=((2, 1), (0, 3))),
+    "dilation": TransposedCase((2, 4, 3, 2), (3, 2, 3, 2), padding=1, dilation=(2, 3)),
+    "dilation, stride": TransposedCase(
+        (1, 4, 3, 2), (3, 3, 2, 2), (2, 3), ((2, 1), (0, 3)), 1, (3, 2)
+    ),
+    "output padding beyond the stride": TransposedCase(
+        (1, 4, 3, 2), (2, 2, 2, 2), 2, 1, 3, dilation=4
+    ),
+    "valid": TransposedCase((1, 4, 3, 2), (3, 2, 2, 2), stride=2, padding="valid"),
+    "same": TransposedCase((1, 4, 3, 2), (3, 4, 2, 2), padding="same"),
+    "same, strided": TransposedCase((1, 4, 3, 2), (3, 2, 2, 2), stride=(2, 3), padding="same"),
+    "same, even kernel, dilated": TransposedCase((1, 4, 3, 2), (4, 2, 2, 2), 2, "same", 0, (1, 3)),
+    "full": TransposedCase((2, 6, 7, 2), (3, 2, 2, 2), padding="full"),
+    "full, strided": TransposedCase((1, 5, 4, 2), (3, 2, 2, 2), (2, 3), "full", (1, 0)),
+    "groups": TransposedCase((2, 4, 3, 9), (2, 3, 2, 9), stride=2, padding=1, groups=3),
+    "depthwise": TransposedCase((2, 4, 3, 5), (3, 3, 1, 5), stride=2, padding=1, groups=5),
+    "depthwise, two filters a channel": TransposedCase((2, 4, 3, 6), (3, 2, 1, 6), groups=3),
+    "everything": TransposedCase(
+        (2, 4, 5, 6), (3, 2, 2, 6), (2, 3), ((1, 0), (2, 1)), (1, 2), (1, 2), groups=2
+    ),
+}
+
+
+@st.composite
+def transposed_cases(draw: st.DrawFn) -> TransposedCase:
+    """Any options: x is as large as it must be for padding to leave something of y."""
+
+    def number(low: int, high: int) -> int:
+        return draw(st.integers(low, high))
+
+    kernel = number(1, 4), number(1, 4)
+    dilation = number(1, 3), number(1, 3)
+    stride = number(1, 4), number(1, 4)
+    extra = tuple(number(0, max(stride[axis], dilation[axis]) - 1) for axis in (0, 1))
+    sides = (number(0, 3), number(0, 3)), (number(0, 3), number(0, 3))
+    padding = draw(st.sampled_from([sides, sides, "same", "full"]))
+    size = []
+    for axis in (0, 1):
+        window = dilation[axis] * (kernel[axis] - 1) + 1
+        cut = 2 * (window - 1) if padding == "full" else sum(sides[axis])
+        size.append(max(1, -(-(cut + 1 - window) // stride[axis]) + 1) + number(0, 3))
+    groups, inputs, outputs = number(1, 3), number(1, 3), number(1, 3)
+    return TransposedCase(
+        (number(1, 3), *size, groups * inputs),
+        (*kernel, outputs, groups * inputs),
+        stride,
+        padding,
+        0 if padding == "same" else extra,
         dilation,
         groups,
     )

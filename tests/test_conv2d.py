@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 import geometries
 import rot180
-from comparison import assert_close, assert_close_passes, assert_exact_passes, assert_same
+from comparison import (
+    assert_close,
+    assert_close_passes,
+    assert_exact_fused_gradients,
+    assert_exact_passes,
+    assert_same,
+)
+from finite_differences import assert_gradient
 from golden import G1, G2, G2_SUM_OF_DX
 from rot180 import functional, reference
 
@@ -20,6 +27,7 @@ DTYPES = [np.float32, np.float64]
 @pytest.mark.parametrize("name", geometries.AWKWARD)
 def test_awkward_geometries_are_exact_on_integers(name, dtype):
     assert_exact_passes(functional, geometries.AWKWARD[name], dtype)
+    assert_exact_fused_gradients(functional, geometries.AWKWARD[name], dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -27,6 +35,7 @@ def test_awkward_geometries_are_exact_on_integers(name, dtype):
 @given(case=geometries.cases())
 def test_any_geometry_is_exact_on_integers(dtype, case):
     assert_exact_passes(functional, case, dtype)
+    assert_exact_fused_gradients(functional, case, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -54,6 +63,7 @@ LARGE = {
 @pytest.mark.parametrize("name", LARGE)
 def test_large_shapes_are_exact_on_integers(name, dtype):
     assert_exact_passes(functional, LARGE[name], dtype)
+    assert_exact_fused_gradients(functional, LARGE[name], dtype)
 
 
 @pytest.mark.parametrize("name", LARGE)
@@ -107,6 +117,65 @@ def test_fused_activation_is_the_activation_of_the_convolution(activation, name,
     assert_close(fused, exact, 4 * weight[..., 0].size, 4.0, activation)
 
 
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("name", ["plain", "groups", "depthwise", "everything"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gradients_through_the_activation(activation, name, dtype):
+    case = geometries.AWKWARD[name]
+    x, weight, dy = (np.clip(a, -2, 2).astype(dtype) for a in case.reals())
+    y = functional.conv2d(x, weight, activation=activation, **case.options)
+    db = np.empty(weight.shape[3], dtype)
+    through = {"activation": activation, "y": y, **case.options}
+    dx = functional.conv2d_grad_input(dy, weight, x.shape, **through)
+    dw = functional.conv2d_grad_weight(x, dy, case.kernel_size, **through, bias_out=db)
+
+    x, weight, dy, y = (a.astype(np.float64) for a in (x, weight, dy, y))
+    through["y"] = y
+    exact = reference.conv2d_grad_input(dy, weight, x.shape, **through)
+    assert_close(dx, exact, weight[:, :, 0].size + 2, 4.0, "dx")
+    exact = reference.conv2d_grad_weight(x, dy, case.kernel_size, **through)
+    assert_close(dw, exact, y[..., 0].size + 2, 4.0, "dw")
+    exact = getattr(reference, f"{activation}_grad_input")(dy, y).sum(axis=(0, 1, 2))
+    assert_close(db, exact, y[..., 0].size + 2, 2.0, "db")
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "leaky_relu", "sigmoid", "tanh"])
+def test_gradients_by_finite_differences(activation):
+    case = geometries.AWKWARD["everything"]
+    x, weight, dy = case.reals()
+    bias = np.linspace(-1, 1, weight.shape[3])
+
+    def loss(x, weight, bias):
+        return float(
+            np.vdot(functional.conv2d(x, weight, bias, activation=activation, **case.options), dy)
+        )
+
+    y = functional.conv2d(x, weight, bias, activation=activation, **case.options)
+    through = {"activation": activation, "y": y if activation else None, **case.options}
+    db = np.empty_like(bias)
+    dx = functional.conv2d_grad_input(dy, weight, x.shape, **through)
+    dw = functional.conv2d_grad_weight(x, dy, case.kernel_size, **through, bias_out=db)
+    assert_gradient(dx, lambda x: loss(x, weight, bias), x)
+    assert_gradient(dw, lambda weight: loss(x, weight, bias), weight)
+    assert_gradient(db, lambda bias: loss(x, weight, bias), bias)
+
+
+def test_relu_shuts_out_what_is_not_finite():
+    """Zero times infinity is NaN: the derivative chooses, it does not multiply."""
+    case = geometries.AWKWARD["everything"]
+    x, weight, dy = case.integers()
+    y = (np.arange(dy.size).reshape(dy.shape) % 3 > 0).astype(np.float32)
+    dy[y == 0] = np.inf
+    through = {"activation": "relu", "y": y, **case.options}
+    db = np.empty(weight.shape[3], np.float32)
+    dx = functional.conv2d_grad_input(dy, weight, x.shape, **through)
+    dw = functional.conv2d_grad_weight(x, dy, case.kernel_size, **through, bias_out=db)
+    dy[y == 0] = 0
+    assert_same(dx, reference.conv2d_grad_input(dy, weight, x.shape, **case.options), "dx")
+    assert_same(dw, reference.conv2d_grad_weight(x, dy, case.kernel_size, **case.options), "dw")
+    assert_same(db, reference.conv2d_grad_bias(dy), "db")
+
+
 def test_one_image_comes_back_unbatched():
     case = geometries.AWKWARD["everything"]
     x, weight, dy = case.integers()
@@ -118,6 +187,13 @@ def test_one_image_comes_back_unbatched():
     expected = functional.conv2d_grad_weight(x[:1], dy[:1], case.kernel_size, **case.options)
     assert_same(dw, expected, "dw")
     assert_same(functional.conv2d_grad_bias(dy[0]), functional.conv2d_grad_bias(dy[:1]), "db")
+    through = {"activation": "relu", "y": y, **case.options}
+    db = np.empty(weight.shape[3], np.float32)
+    dw = functional.conv2d_grad_weight(x[0], dy[0], case.kernel_size, **through, bias_out=db)
+    delta = reference.relu_grad_input(dy[0], y)
+    expected = reference.conv2d_grad_weight(x[0], delta, case.kernel_size, **case.options)
+    assert_same(dw, expected, "dw with relu")
+    assert_same(db, reference.conv2d_grad_bias(delta), "db with relu")
 
 
 def test_out_receives_the_result():
@@ -179,5 +255,6 @@ def test_a_stride_far_beyond_the_image():
 def test_every_instruction_set_is_exact_on_integers(name, instruction_set):
     instruction_set(name)
     for case in [*geometries.AWKWARD.values(), *LARGE.values()]:
-        assert_exact_passes(functional, case, np.float32)
-        assert_exact_passes(functional, case, np.float64)
+        for dtype in DTYPES:
+            assert_exact_passes(functional, case, dtype)
+            assert_exact_fused_gradients(functional, case, dtype)

@@ -119,7 +119,38 @@ def test_f6_nothing_beyond_an_array_is_read_or_written(isa, name, instruction_se
     functional.conv2d_grad_weight(x, dy, case.kernel_size, **case.options, out=dw)
     assert_same(dw, reference.conv2d_grad_weight(x, dy, case.kernel_size, **case.options), "dw")
     assert_same(functional.conv2d_grad_bias(dy), reference.conv2d_grad_bias(dy), "db")
-    for check in (check_x, check_w, check_dy, check_b, check_y, check_dx, check_dw):
+    dw, check_dw2 = guarded(np.zeros(case.weight_shape, np.float32))
+    db, check_db = guarded(np.zeros(case.weight_shape[3], np.float32))
+    through = {"activation": "relu", "y": y, **case.options}
+    functional.conv2d_grad_weight(x, dy, case.kernel_size, **through, out=dw, bias_out=db)
+    assert_same(dw, reference.conv2d_grad_weight(x, dy, case.kernel_size, **through), "dw, relu")
+    assert_same(db, reference.conv2d_grad_bias(reference.relu_grad_input(dy, y)), "db, relu")
+    functional.conv2d_grad_input(dy, weight, case.x_shape, **through, out=dx)
+    assert_same(dx, reference.conv2d_grad_input(dy, weight, case.x_shape, **through), "dx, relu")
+    for check in (
+        *(check_x, check_w, check_dy, check_b, check_y),
+        *(check_dx, check_dw, check_dw2, check_db),
+    ):
+        check()
+
+
+@pytest.mark.parametrize("isa", rot180.build_info()["instruction_sets"])
+@pytest.mark.parametrize("name", geometries.TRANSPOSED)
+def test_f6_nothing_beyond_an_array_of_a_transposed_convolution(isa, name, instruction_set):
+    instruction_set(isa)
+    case = geometries.TRANSPOSED[name]
+    x, weight, bias, dy = case.integers()
+    arrays = (x, weight, bias, dy, *map(np.zeros_like, (dy, x, weight, bias)))
+    (x, weight, bias, dy, y, dx, dw, db), checks = zip(*map(guarded, arrays), strict=True)
+    functional.conv_transpose2d(x, weight, bias, **case.options, out=y)
+    assert_same(y, reference.conv_transpose2d(x, weight, bias, **case.options), "y")
+    functional.conv_transpose2d_grad_input(dy, weight, **case.options, out=dx)
+    assert_same(dx, reference.conv_transpose2d_grad_input(dy, weight, **case.options), "dx")
+    size = case.weight_shape[:2]
+    functional.conv_transpose2d_grad_weight(x, dy, size, **case.options, out=dw, bias_out=db)
+    expected = reference.conv_transpose2d_grad_weight(x, dy, size, **case.options)
+    assert_same(dw, expected, "dw")
+    for check in checks:
         check()
 
 
@@ -154,6 +185,10 @@ def test_f7_unusual_arrays_are_as_if_copied(dtype):
         assert_same(again, dx, form)
         again = functional.conv2d_grad_weight(x2, dy2, case.kernel_size, **case.options)
         assert_same(again, dw, form)
+        through = {"activation": "relu", "y": dy2, **case.options}
+        expected = reference.conv2d_grad_weight(x, dy, case.kernel_size, **through)
+        again = functional.conv2d_grad_weight(x2, dy2, case.kernel_size, **through)
+        assert_same(again, expected, f"with relu, {form}")
     pixel = np.broadcast_to(x[:1, :1, :1], x.shape)
     assert_same(
         functional.conv2d(pixel, weight, **case.options),
@@ -180,6 +215,12 @@ def test_f8_a_batch_of_none():
     assert functional.conv2d_grad_input(y, weight, x.shape).shape == x.shape
     assert_same(functional.conv2d_grad_weight(x, y, 3), np.zeros_like(weight), "dw")
     assert_same(functional.conv2d_grad_bias(y), np.zeros(4, np.float32), "db")
+    db = np.full(4, np.nan, np.float32)
+    dw = functional.conv2d_grad_weight(x, y, 3, activation="tanh", y=y, bias_out=db)
+    assert_same(dw, np.zeros_like(weight), "dw, tanh")
+    assert_same(db, np.zeros(4, np.float32), "db, tanh")
+    dx = functional.conv2d_grad_input(y, weight, x.shape, activation="tanh", y=y)
+    assert dx.shape == x.shape
     pooled, indices = functional.max_pool2d(x, 2, return_indices=True)
     assert pooled.shape == (0, 2, 2, 2)
     assert functional.max_pool2d_grad_input(pooled, indices, x.shape, 2).shape == x.shape
@@ -294,7 +335,7 @@ DY = np.zeros((2, 4, 3, 2))
         (
             lambda: functional.conv2d(X, WEIGHT, activation="gelu"),
             ValueError,
-            "activation is 'gelu'",
+            "activation='gelu' is unknown",
         ),
         (lambda: functional.conv2d(X, WEIGHT, algorithm="fft"), ValueError, "algorithm is 'fft'"),
         (lambda: functional.conv2d(X, WEIGHT, out=np.zeros((2, 4, 3, 1))), ValueError, "out has"),
@@ -320,7 +361,11 @@ DY = np.zeros((2, 4, 3, 2))
             "input_shape must be",
         ),
         (lambda: functional.conv2d_grad_weight(X, DY, (3, 4)), ValueError, "dy has shape"),
-        (lambda: functional.conv2d_grad_weight(X, DY[0], 3), ValueError, "expected both a batch"),
+        (
+            lambda: functional.conv2d_grad_weight(X, DY[0], 3),
+            ValueError,
+            "expected both with the batch",
+        ),
         (
             lambda: functional.conv2d_grad_weight(X, DY.astype("f"), 3),
             TypeError,
@@ -328,6 +373,51 @@ DY = np.zeros((2, 4, 3, 2))
         ),
         (lambda: functional.conv2d_grad_weight(X, DY, "3"), TypeError, "kernel_size must be"),
         (lambda: functional.conv2d_grad_bias(DY[..., :0]), ValueError, "at least one channel"),
+        (
+            lambda: functional.conv2d_grad_input(DY, WEIGHT, X.shape, y=DY),
+            ValueError,
+            "y is given without activation",
+        ),
+        (
+            lambda: functional.conv2d_grad_weight(X, DY, 3, activation="tanh"),
+            ValueError,
+            "activation='tanh' is given without y",
+        ),
+        (
+            lambda: functional.conv2d_grad_weight(X, DY, 3, activation="gelu", y=DY),
+            ValueError,
+            "activation='gelu' is unknown",
+        ),
+        (
+            lambda: functional.conv2d_grad_input(DY, WEIGHT, X.shape, activation="relu", y=DY[:1]),
+            ValueError,
+            r"y has shape \(1, 4, 3, 2\), expected \(2, 4, 3, 2\): the shape of dy",
+        ),
+        (
+            lambda: functional.conv2d_grad_weight(X, DY, 3, activation="relu", y=DY.astype("f")),
+            TypeError,
+            "y has dtype float32 but dy has dtype float64",
+        ),
+        (
+            lambda: functional.conv2d_grad_weight(X, DY, 3, bias_out=np.zeros(4)),
+            ValueError,
+            r"bias_out has shape \(4,\), expected \(2,\)",
+        ),
+        (
+            lambda: functional.conv2d_grad_weight(X, DY, 3, bias_out=np.zeros(2, "f")),
+            TypeError,
+            "bias_out has dtype float32",
+        ),
+        (
+            lambda: functional.conv2d_grad_weight(X, DY, 3, bias_out=np.zeros(4)[::2]),
+            ValueError,
+            "bias_out is changed in place and must be C-contiguous",
+        ),
+        (
+            lambda: functional.conv2d_grad_weight(X, DY, 3, bias_out=[0.0, 0.0]),
+            TypeError,
+            "bias_out is changed in place: expected a numpy.ndarray, got list",
+        ),
     ],
 )
 def test_f11_arguments_that_do_not_fit(call, error, message):
@@ -341,6 +431,22 @@ def test_f11_out_may_not_overlap_an_input():
     out = memory[64:128].reshape(1, 8, 8, 1)
     with pytest.raises(ValueError, match="out overlaps an input"):
         functional.conv2d(x, np.ones((3, 3, 1, 1)), out=out)
+    y = memory[100:164].reshape(1, 8, 8, 1)
+    with pytest.raises(ValueError, match="out overlaps an input"):
+        functional.conv2d_grad_input(
+            np.ones(y.shape),
+            np.ones((3, 3, 1, 1)),
+            x.shape,
+            activation="relu",
+            y=y,
+            out=memory[64:164].reshape(x.shape),
+        )
+    dw = np.zeros((3, 3, 1, 1))
+    for bias_out in (memory[120:121], memory[:1], dw[0, 0, 0]):
+        with pytest.raises(ValueError, match="bias_out overlaps an input or a result"):
+            functional.conv2d_grad_weight(
+                x, np.ones(y.shape), 3, activation="relu", y=y, out=dw, bias_out=bias_out
+            )
 
 
 # F12, NaN and infinities in max-pooling: test_pool2d.py. F23, labels and losses: test_loss.py and
@@ -449,19 +555,87 @@ def test_f17_the_interpreter_is_free_while_a_kernel_runs(num_threads):
     assert turns > 5, "this thread stood still while the kernel ran"
 
 
-def test_a_forked_child_can_run_kernels():
-    result = run_python("""
-        import os
-        import numpy as np
-        from rot180 import functional, set_num_threads
-        set_num_threads(2)
-        x = np.ones((32, 20, 20, 8), np.float32)
-        weight = np.ones((3, 3, 8, 32), np.float32)
-        expected = functional.conv2d(x, weight)
-        child = os.fork()
-        same = np.array_equal(functional.conv2d(x, weight), expected)
-        if child == 0:
-            os._exit(0 if same else 1)
-        print(same, os.waitpid(child, 0)[1])
+# Every pass on three threads, as one digest.
+EVERY_PASS = """
+    import hashlib, multiprocessing, os, threading
+    import numpy as np
+    from rot180 import functional as f, set_num_threads
+
+    set_num_threads(3)
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(32, 20, 20, 8)), rng.normal(size=(3, 3, 8, 32))
+
+    def every_pass(_=None):
+        y = f.conv2d(x, w, activation="relu")
+        through = {"activation": "relu", "y": y}
+        db, param = np.empty(32), x.copy()
+        results = [
+            y,
+            f.conv2d_grad_input(y, w, x.shape, **through),
+            f.conv2d_grad_weight(x, y, 3, **through, bias_out=db),
+            db,
+            f.conv2d_grad_bias(y),
+            f.conv_transpose2d(y, w, stride=2),
+            f.max_pool2d(x, 2),
+            f.avg_pool2d(x, 2),
+            f.tanh(x),
+            f.softmax(x.reshape(-1, 8)),
+            f.linear(x.reshape(-1, 8), w[0, 0]),
+            param,
+        ]
+        f.adam_step(param, x, np.zeros_like(x), np.zeros_like(x), step=1)
+        return hashlib.sha256(b"".join(a.tobytes() for a in results)).hexdigest()
+
+    expected = every_pass()
+"""
+
+
+def run_every_pass(program):
+    return run_python(textwrap.dedent(EVERY_PASS) + textwrap.dedent(program))
+
+
+def test_f15_a_forked_child_runs_every_pass_and_so_does_its_child():
+    result = run_every_pass("""
+        def fork(generations):
+            child = os.fork()
+            same = every_pass() == expected
+            if child == 0:
+                os._exit(0 if same and (generations == 1 or fork(generations - 1)) else 1)
+            return same and os.waitpid(child, 0)[1] == 0
+
+        print(fork(3), fork(1), every_pass() == expected)
     """)
-    assert result.stdout == "True 0\n", result.stderr
+    assert result.stdout == "True True True\n", result.stderr
+
+
+def test_f15_a_pool_of_forked_processes():
+    result = run_every_pass("""
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(set(pool.map(every_pass, range(6), chunksize=1)) == {expected})
+        print(every_pass() == expected)
+    """)
+    assert result.stdout == "True\nTrue\n", result.stderr
+
+
+def test_f15_a_fork_while_another_thread_is_in_a_kernel():
+    result = run_every_pass("""
+        done, wrong = threading.Event(), []
+
+        def work():
+            while not done.is_set():
+                if every_pass() != expected:
+                    wrong.append("in the thread")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if every_pass() == expected else 1)
+            if os.waitpid(child, 0)[1] != 0:
+                wrong.append("in the child")
+        done.set()
+        thread.join()
+        print(wrong)
+    """)
+    assert result.stdout == "[]\n", result.stderr

@@ -10,6 +10,8 @@ from rot180.geometry import (
     LARGEST_ELEMENTS,
     LARGEST_EXTENT,
     conv2d_geometry,
+    conv_transpose2d_geometry,
+    conv_transpose2d_input_shape,
     padding_sides,
     pool2d_geometry,
 )
@@ -125,6 +127,47 @@ def test_stride_of_a_pooling_is_its_window_unless_given():
     assert pool2d_geometry(X, (2, 3)).stride == (2, 3)
     assert pool2d_geometry(X, (2, 3)).output_shape == (2, 2, 2, 6)
     assert pool2d_geometry(X, (2, 3), 1).output_shape == (2, 4, 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "options", "out"),
+    [
+        (1, 4, {}, 4),
+        (4, 4, {"stride": 2, "padding": 1}, 8),  # twice as large
+        (7, 3, {"stride": 2, "padding": 1}, 13),
+        (7, 3, {"stride": 2, "padding": 1, "output_padding": 1}, 14),
+        (6, 3, {"stride": 2, "padding": 1, "output_padding": 1}, 12),  # PyTorch's documentation
+        (5, 3, {"padding": ((2, 0), (0, 2))}, 5),
+        (3, 2, {"stride": 4, "output_padding": 3}, 13),
+        (3, 3, {"dilation": 3}, 9),
+        (3, 2, {"stride": 2, "dilation": 4, "output_padding": 3}, 12),
+        (5, 3, {"padding": "valid"}, 7),
+        (5, 3, {"padding": "full"}, 3),
+        (5, 3, {"padding": "same"}, 5),
+        (5, 4, {"stride": 3, "padding": "same"}, 15),
+        (5, 2, {"stride": 3, "padding": "same"}, 15),
+        (5, 2, {"stride": 2, "padding": "same", "dilation": 3}, 10),
+    ],
+)
+def test_sizes_of_a_transposed_convolution(size, kernel, options, out):
+    """And back: the size of x is found from that of y."""
+    x_shape, weight_shape = (2, size, size, 6), (kernel, kernel, 4, 6)
+    geometry = conv_transpose2d_geometry(x_shape, weight_shape, **options)
+    assert geometry.input_shape == (2, out, out, 4)
+    assert geometry.output_shape == x_shape
+    assert conv_transpose2d_input_shape((2, out, out, 4), weight_shape, **options) == x_shape
+
+
+def test_same_padding_of_a_transposed_convolution_is_that_of_the_convolution():
+    for size in range(1, 6):
+        for kernel in range(1, 6):
+            for stride in range(1, 5):
+                geometry = conv_transpose2d_geometry(
+                    (1, size, 1, 1), (kernel, 1, 1, 1), (stride, 1), "same"
+                )
+                assert geometry == conv2d_geometry(
+                    (1, size * stride, 1, 1), (kernel, 1, 1, 1), (stride, 1), "same"
+                )
 
 
 def test_groups():

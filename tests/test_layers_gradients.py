@@ -133,28 +133,39 @@ def test_backward_agrees_with_finite_differences(name):
     assert backward_mismatches(layer, x, dy) == []
 
 
-@pytest.mark.parametrize("mistake", ["activation twice", "no activation", "no bias", "mean of dw"])
+def zero_bias(dw, bias_out):
+    bias_out[...] = 0
+    return dw
+
+
+# How a gradient goes wrong: by an option that is not the forward pass's, or in its result.
+MISTAKES = {
+    "another activation": (["dx", "weight", "bias"], {"activation": "tanh"}, None),
+    "no activation": (["dx", "weight", "bias"], {"activation": None, "y": None}, None),
+    "no bias": (["bias"], {}, zero_bias),
+    "mean of dw": (["weight"], {}, lambda dw, bias_out: dw / 3),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_comparison_rejects_mistakes(mistake, monkeypatch):
     layer, x, rng = build("conv2d sigmoid")
     dy = rng.normal(size=layer.forward(x).shape)
-    functional = rot180.functional
-    grads = rot180.layers.activation.ACTIVATION_GRADS
-    if mistake == "activation twice":
-        twice = lambda dy, y: grads["tanh"](functional.sigmoid_grad_input(dy, y), y)  # noqa: E731
-        monkeypatch.setitem(grads, "sigmoid", twice)
-        expected = ["dx", "weight", "bias"]
-    elif mistake == "no activation":
-        monkeypatch.setitem(grads, "sigmoid", lambda dy, y: dy)
-        expected = ["dx", "weight", "bias"]
-    elif mistake == "no bias":
-        monkeypatch.setattr(functional, "conv2d_grad_bias", lambda dy: np.zeros(3))
-        expected = ["bias"]
-    else:
-        right = functional.conv2d_grad_weight
-        monkeypatch.setattr(
-            functional, "conv2d_grad_weight", lambda *a, **k: right(*a, **k) / len(x)
-        )
-        expected = ["weight"]
+    expected, options, change = MISTAKES[mistake]
+    grad_input, grad_weight = (
+        rot180.functional.conv2d_grad_input,
+        rot180.functional.conv2d_grad_weight,
+    )
+
+    def wrong_grad_weight(*arguments, bias_out, **right):
+        dw = grad_weight(*arguments, bias_out=bias_out, **(right | options))
+        return change(dw, bias_out) if change else dw
+
+    def wrong_grad_input(*arguments, **right):
+        return grad_input(*arguments, **(right | options))
+
+    monkeypatch.setattr(rot180.functional, "conv2d_grad_weight", wrong_grad_weight)
+    monkeypatch.setattr(rot180.functional, "conv2d_grad_input", wrong_grad_input)
     assert backward_mismatches(layer, x, dy) == expected
 
 

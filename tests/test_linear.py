@@ -24,6 +24,15 @@ def test_exact_on_integers(dtype, batch, inputs, outputs):
     assert_same(functional.linear_grad_input(dy, weight), dy @ weight.T, "dx")
     assert_same(functional.linear_grad_weight(x, dy), x.T @ dy, "dw")
     assert_same(functional.linear_grad_bias(dy), dy.sum(axis=0), "db")
+    y = rng.integers(-1, 3, dy.shape).astype(dtype)
+    through, delta = {"activation": "relu", "y": y}, np.where(y > 0, dy, 0)
+    db = np.full_like(bias, np.nan)
+    assert_same(functional.linear_grad_input(dy, weight, **through), delta @ weight.T, "dx")
+    dw = functional.linear_grad_weight(x, dy, **through, bias_out=db)
+    assert_same(dw, x.T @ delta, "dw with relu")
+    assert_same(db, delta.sum(axis=0), "db with relu")
+    assert_same(reference.linear_grad_input(dy, weight, **through), delta @ weight.T, "reference")
+    assert_same(reference.linear_grad_weight(x, dy, **through), x.T @ delta, "reference")
 
 
 def test_activation():
@@ -47,6 +56,18 @@ def test_activation():
         (lambda: functional.linear_grad_input(np.ones((1, 3)), np.ones((3, 2))), "dy has shape"),
         (lambda: functional.linear_grad_weight(np.ones((1, 3)), np.ones((2, 2))), "dy has shape"),
         (lambda: functional.linear_grad_bias(np.ones(3)), "dy has shape"),
+        (
+            lambda: functional.linear_grad_input(
+                np.ones((1, 2)), np.ones((3, 2)), activation="relu", y=np.ones((2, 2))
+            ),
+            r"y has shape \(2, 2\), expected \(1, 2\)",
+        ),
+        (
+            lambda: functional.linear_grad_weight(
+                np.ones((1, 3)), np.ones((1, 2)), bias_out=np.ones(3)
+            ),
+            r"bias_out has shape \(3,\), expected \(2,\)",
+        ),
     ],
 )
 def test_errors_name_the_argument(call, message):

@@ -6,6 +6,8 @@ Every wrong pass here is reference's with one mistake. Those of the input gradie
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,9 @@ from comparison import (
     ADAM_LR,
     assert_adam_agrees,
     assert_close_passes,
+    assert_exact_fused_gradients,
     assert_exact_passes,
+    assert_exact_transposed_passes,
     with_mistake,
 )
 from rot180 import reference
@@ -182,6 +186,98 @@ def test_the_comparison_refuses(name, wrong, comparison):
     comparison(reference, case, np.float32)
     with pytest.raises(AssertionError, match=next(iter(wrong))):
         comparison(with_mistake(**wrong), case, np.float32)
+
+
+def through_the_activation(derivative):
+    """Gradients that multiply dy by a derivative of their own, and sum it for the bias."""
+
+    def conv2d_grad_input(dy, weight, input_shape, *, activation=None, y=None, **options):
+        delta = derivative(dy, y) if activation else dy
+        return reference.conv2d_grad_input(delta, weight, input_shape, **options)
+
+    def conv2d_grad_weight(x, dy, kernel_size, *, bias_out, activation=None, y=None, **options):
+        delta = derivative(dy, y) if activation else dy
+        bias_out[...] = reference.conv2d_grad_bias(delta)
+        return reference.conv2d_grad_weight(x, delta, kernel_size, **options)
+
+    return with_mistake(conv2d_grad_input=conv2d_grad_input, conv2d_grad_weight=conv2d_grad_weight)
+
+
+def bias_gradient_before_the_activation():
+    passes = through_the_activation(reference.relu_grad_input)
+    right = passes.conv2d_grad_weight
+
+    def conv2d_grad_weight(x, dy, kernel_size, *, bias_out, **options):
+        dw = right(x, dy, kernel_size, bias_out=bias_out, **options)
+        bias_out[...] = reference.conv2d_grad_bias(dy)
+        return dw
+
+    passes.conv2d_grad_weight = conv2d_grad_weight
+    return passes
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        (through_the_activation(lambda dy, y: dy), "conv2d_grad_input with relu"),
+        (through_the_activation(lambda dy, y: dy * (y >= 0)), "conv2d_grad_input with relu"),
+        (through_the_activation(lambda dy, y: dy * y), "conv2d_grad_input with relu"),
+        (bias_gradient_before_the_activation(), "bias_out with relu"),
+    ],
+    ids=["forgotten", "1 at zero", "y itself", "bias gradient before the activation"],
+)
+def test_the_comparison_refuses_a_derivative_that_is(wrong, what):
+    case = geometries.AWKWARD["plain"]
+    right = through_the_activation(reference.relu_grad_input)
+    assert_exact_fused_gradients(right, case, np.float32)
+    with pytest.raises(AssertionError, match=what):
+        assert_exact_fused_gradients(wrong, case, np.float32)
+
+
+def transposed(
+    *, turned=False, padded_below=True, bias_everywhere=True, exchanged=False, bias_of_x=False
+):
+    """Reference's transposed convolution, one part wrong."""
+
+    def conv_transpose2d(x, weight, bias=None, *, activation=None, **options):
+        kernel = weight[::-1, ::-1] if turned else weight
+        y = reference.conv_transpose2d(x, kernel, **options)
+        if not padded_below:
+            y = np.roll(y, options["output_padding"], (1, 2))
+        if bias is not None:
+            y += bias if bias_everywhere else np.where(y != 0, bias, 0)
+        return reference.relu(y) if activation else y
+
+    def conv_transpose2d_grad_weight(x, dy, kernel_size, *, bias_out, **options):
+        bias_out[...] = reference.conv2d_grad_bias(dy)
+        if bias_of_x:
+            bias_out[...] = x.sum()
+        dw = reference.conv_transpose2d_grad_weight(x, dy, kernel_size, **options)
+        return np.ascontiguousarray(dw[::-1, ::-1]) if exchanged else dw
+
+    return SimpleNamespace(
+        conv_transpose2d=conv_transpose2d,
+        conv_transpose2d_grad_input=reference.conv_transpose2d_grad_input,
+        conv_transpose2d_grad_weight=conv_transpose2d_grad_weight,
+    )
+
+
+@pytest.mark.parametrize(
+    ("mistake", "what"),
+    [
+        ({"turned": True}, "y of"),
+        ({"padded_below": False}, "y of"),
+        ({"bias_everywhere": False}, "y of"),
+        ({"exchanged": True}, "dw of"),
+        ({"bias_of_x": True}, "db of"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
+)
+def test_the_comparison_refuses_a_transposed_convolution_with(mistake, what):
+    case = geometries.TransposedCase((1, 3, 4, 2), (3, 2, 3, 2), 3, output_padding=(2, 1))
+    assert_exact_transposed_passes(transposed(), case, np.float32)
+    with pytest.raises(AssertionError, match=what):
+        assert_exact_transposed_passes(transposed(**mistake), case, np.float32)
 
 
 def adam_update(p, m, v, t, *, eps=1e-8, correct=lambda moment, beta, t: moment / (1 - beta**t)):

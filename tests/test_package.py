@@ -45,7 +45,7 @@ def test_functional_and_reference_are_twins():
         ours = inspect.signature(getattr(functional, name)).parameters
         theirs = inspect.signature(getattr(reference, name)).parameters
         extra = [p for p in ours if p not in theirs]
-        assert set(extra) <= {"algorithm", "out"}, name
+        assert set(extra) <= {"algorithm", "out", "bias_out"}, name
         assert [p for p in ours if p not in extra] == list(theirs), name
         for parameter in theirs:
             assert ours[parameter].default == theirs[parameter].default, (name, parameter)
@@ -91,6 +91,29 @@ def test_the_core_refuses_what_functional_would():
     ):
         with pytest.raises((ValueError, TypeError)):
             _core.conv2d(*wrong)
+    _core.conv_transpose2d(shape, y, weight, None, none, x)
+    for wrong in (
+        (shape, x, weight, None, none, x),
+        (shape, y, weight, None, none, y),
+        (shape, y, weight[1:], None, none, x),
+        (shape, y, weight, x, none, x),
+        (shape, y, weight, None, none, x[:, ::-1]),
+        (shape, y.astype(float), weight, None, none, x),
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            _core.conv_transpose2d(*wrong)
+    relu = _core.Activation.relu
+    db = np.zeros(1, "f")
+    _core.conv2d_grad_input(shape, y, relu, y, weight, x)
+    _core.conv2d_grad_weight(shape, x, y, relu, y, weight, db)
+    for activation, saved in ((relu, None), (none, y), (relu, x), (relu, y.astype(float))):
+        with pytest.raises((ValueError, TypeError)):
+            _core.conv2d_grad_input(shape, y, activation, saved, weight, x)
+        with pytest.raises((ValueError, TypeError)):
+            _core.conv2d_grad_weight(shape, x, y, activation, saved, weight, db)
+    for sums in (np.zeros(2, "f"), np.zeros(1), read_only[0, 0, 0, :1]):
+        with pytest.raises((ValueError, TypeError)):
+            _core.conv2d_grad_weight(shape, x, y, none, None, weight, sums)
     for wrong in (
         ((1, 4, 4, 1), (3, 3, 1, 1), (1, 2**30, 2, 1), (2**30, 1), (0, 0), (1, 1), 1),
         ((1, 4, 4, 1), (3, 3, 1, 1), (1, 2, 2, 1), (0, 1), (0, 0), (1, 1), 1),

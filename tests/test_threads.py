@@ -26,6 +26,15 @@ CASES = {
     "first layer": geometries.Case((16, 40, 40, 1), (5, 5, 1, 24)),
 }
 
+TRANSPOSED = {
+    "upsampling": geometries.TransposedCase((6, 20, 21, 40), (4, 4, 24, 40), 2, 1),
+    "stride 3, output padding": geometries.TransposedCase(
+        (4, 16, 17, 32), (5, 3, 8, 32), 3, 1, 2, groups=2
+    ),
+    "gaps": geometries.TransposedCase((8, 20, 20, 32), (1, 2, 48, 32), stride=3),
+    "depthwise": geometries.TransposedCase((4, 30, 30, 48), (3, 3, 1, 48), 2, 1, groups=48),
+}
+
 
 def digest(*arrays):
     return hashlib.sha256(b"".join(a.tobytes() for a in arrays)).hexdigest()
@@ -34,11 +43,31 @@ def digest(*arrays):
 def every_convolution_pass(case, dtype):
     x, weight, dy = (a.astype(dtype) for a in case.reals())
     bias = np.linspace(-1, 1, weight.shape[3], dtype=dtype)
+    y = functional.conv2d(x, weight, bias, activation="tanh", **case.options)
+    through = {"activation": "tanh", "y": y, **case.options}
+    db, db_through = np.empty_like(bias), np.empty_like(bias)
+    size = case.kernel_size
     return digest(
-        functional.conv2d(x, weight, bias, activation="tanh", **case.options),
+        y,
         functional.conv2d_grad_input(dy, weight, x.shape, **case.options),
-        functional.conv2d_grad_weight(x, dy, case.kernel_size, **case.options),
+        functional.conv2d_grad_input(dy, weight, x.shape, **through),
+        functional.conv2d_grad_weight(x, dy, size, **case.options),
+        functional.conv2d_grad_weight(x, dy, size, **case.options, bias_out=db),
+        functional.conv2d_grad_weight(x, dy, size, **through, bias_out=db_through),
         functional.conv2d_grad_bias(dy),
+        db,
+        db_through,
+    )
+
+
+def every_transposed_pass(case, dtype):
+    x, weight, bias, dy = case.reals(dtype)
+    db, size = np.empty_like(bias), case.weight_shape[:2]
+    return digest(
+        functional.conv_transpose2d(x, weight, bias, activation="tanh", **case.options),
+        functional.conv_transpose2d_grad_input(dy, weight, **case.options),
+        functional.conv_transpose2d_grad_weight(x, dy, size, **case.options, bias_out=db),
+        db,
     )
 
 
@@ -58,6 +87,9 @@ def everything_else(dtype):
     functional.sgd_step(params, grads, velocity, lr=0.1, momentum=0.9)
     features = x[0].reshape(40 * 40, 24)
     matrix = rng.normal(size=(24, 50)).astype(dtype)
+    product = functional.linear(features, matrix, activation="sigmoid")
+    through = {"activation": "sigmoid", "y": product}
+    db = np.empty(50, dtype)
     return digest(
         y,
         functional.max_pool2d_grad_input(y, indices, x.shape, 3, stride=2, padding=1),
@@ -68,39 +100,51 @@ def everything_else(dtype):
         np.array([loss, functional.mean_squared_error(x, other)]),
         functional.softmax_cross_entropy_grad_input(probabilities, labels),
         functional.mean_squared_error_grad_input(x, other),
-        functional.linear(features, matrix),
+        product,
+        functional.linear_grad_input(product, matrix, **through),
+        functional.linear_grad_weight(features, product, **through, bias_out=db),
+        db,
         *params,
     )
 
 
-@pytest.mark.parametrize("isa", rot180.build_info()["instruction_sets"])
+@pytest.fixture(params=rot180.build_info()["instruction_sets"])
+def assert_same_bits(request, instruction_set, num_threads):
+    """Assert that the digest is one and the same for every number of threads, on each set."""
+    instruction_set(request.param)
+
+    def check(run, *arguments):
+        digests = []
+        for threads in THREADS:
+            num_threads(threads)
+            digests.append(run(*arguments))
+        assert len(set(digests)) == 1
+
+    return check
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", CASES)
-def test_convolutions_have_the_same_bits(isa, dtype, name, instruction_set, num_threads):
-    instruction_set(isa)
-    digests = []
-    for threads in THREADS:
-        num_threads(threads)
-        digests.append(every_convolution_pass(CASES[name], dtype))
-    assert len(set(digests)) == 1
+def test_convolutions_have_the_same_bits(name, dtype, assert_same_bits):
+    assert_same_bits(every_convolution_pass, CASES[name], dtype)
 
 
-@pytest.mark.parametrize("isa", rot180.build_info()["instruction_sets"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_rest_has_the_same_bits(isa, dtype, instruction_set, num_threads):
-    instruction_set(isa)
-    digests = []
-    for threads in THREADS:
-        num_threads(threads)
-        digests.append(everything_else(dtype))
-    assert len(set(digests)) == 1
+@pytest.mark.parametrize("name", TRANSPOSED)
+def test_transposed_convolutions_have_the_same_bits(name, dtype, assert_same_bits):
+    assert_same_bits(every_transposed_pass, TRANSPOSED[name], dtype)
 
 
-def threads_with(environment, prefix=""):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_rest_has_the_same_bits(dtype, assert_same_bits):
+    assert_same_bits(everything_else, dtype)
+
+
+def threads_with(environment, prefix="", command=()):
     program = f"{prefix}import rot180; print(rot180.get_num_threads())"
     inherited = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     result = subprocess.run(
-        [sys.executable, "-c", program],
+        [*command, sys.executable, "-c", program],
         env=inherited | environment,
         capture_output=True,
         text=True,
@@ -121,6 +165,61 @@ def test_the_environment_sets_the_number_of_threads():
 def test_affinity_limits_the_number_of_threads():
     one = min(os.sched_getaffinity(0))
     assert threads_with({}, f"import os; os.sched_setaffinity(0, {{{one}}}); ") == 1
+
+
+# A mount namespace of its own, in which a process finds other files under /sys/fs/cgroup.
+NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
+IN_CGROUP = """
+mount --bind "$1" /sys/fs/cgroup
+mount --bind "$2" /proc/$$/cgroup
+shift 2
+exec "$@"
+"""
+
+
+def namespaces_allowed():
+    probe = "mount --bind /proc/self/cgroup /proc/$$/cgroup"
+    try:
+        return subprocess.run([*NAMESPACE, "sh", "-c", probe], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+ALL = os.cpu_count() or 1
+
+
+@pytest.mark.skipif(not namespaces_allowed(), reason="needs Linux and user namespaces")
+@pytest.mark.parametrize(
+    ("membership", "files", "cpus"),
+    [
+        ("0::/", {"cpu.max": "max 100000"}, ALL),
+        ("0::/", {"cpu.max": "199999 100000"}, 1),
+        ("0::/", {"cpu.max": "20000 100000"}, 1),
+        ("0::/", {"cpu.max": "200000 100000"}, 2),
+        ("0::/", {"cpu.max": "nonsense"}, ALL),
+        ("0::/", {}, ALL),
+        ("0::/a/b", {"a/b/cpu.max": "100000 100000", "a/cpu.max": "max 100000"}, 1),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "75000 50000"}, 1),
+        ("0::/a", {"a/cpu.max": "max 100000", "b/cpu.max": "100000 100000"}, ALL),
+        (
+            "3:cpuset:/\n2:cpu,cpuacct:/a",
+            {"cpu/a/cpu.cfs_quota_us": "100000", "cpu/a/cpu.cfs_period_us": "100000"},
+            1,
+        ),
+        ("2:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, ALL),
+        # In a container the path is the host's, and the container's own files lie at the top.
+        ("2:cpu:/docker/1", {"cpu/cpu.cfs_quota_us": "75000", "cpu/cpu.cfs_period_us": "50000"}, 1),
+    ],
+)
+def test_the_quota_of_the_cgroup_limits_the_number_of_threads(tmp_path, membership, files, cpus):
+    cgroup, member = tmp_path / "cgroup", tmp_path / "member"
+    cgroup.mkdir()
+    member.write_text(membership + "\n")
+    for name, text in files.items():
+        (cgroup / name).parent.mkdir(parents=True, exist_ok=True)
+        (cgroup / name).write_text(text + "\n")
+    command = [*NAMESPACE, "sh", "-euc", IN_CGROUP, "sh", str(cgroup), str(member)]
+    assert threads_with({}, command=command) == min(cpus, threads_with({}))
 
 
 @pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (5000, ValueError)])

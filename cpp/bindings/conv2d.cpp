@@ -50,27 +50,54 @@ void bound_conv2d(const Conv2dShape& shape, const py::array& x, const py::array&
     });
 }
 
-void bound_conv2d_grad_input(const Conv2dShape& shape, const py::array& dy, const py::array& weight,
+template <class T>
+OutputGradient<T> read_gradient(const Conv2dShape& shape, const py::array& dy,
+                                Activation activation, const std::optional<py::array>& y) {
+    if ((activation != Activation::none) != y.has_value()) {
+        throw py::value_error("y must be given with an activation, and only then");
+    }
+    const int64_t size = shape.output_size();
+    return {read<T>(dy, "dy", size), activation, y ? read<T>(*y, "y", size) : nullptr};
+}
+
+void bound_conv2d_grad_input(const Conv2dShape& shape, const py::array& dy, Activation activation,
+                             const std::optional<py::array>& y, const py::array& weight,
                              py::array dx) {
     with_float_type(dy, "dy", [&](auto zero) {
         using T = decltype(zero);
-        const T* delta = read<T>(dy, "dy", shape.output_size());
+        const OutputGradient<T> delta = read_gradient<T>(shape, dy, activation, y);
         const T* kernel = read<T>(weight, "weight", shape.weight_size());
         T* result = write<T>(dx, "out", shape.input_size());
         const py::gil_scoped_release release;
-        conv2d_grad_input<T>(shape, {delta}, kernel, result);
+        conv2d_grad_input<T>(shape, delta, kernel, result);
     });
 }
 
 void bound_conv2d_grad_weight(const Conv2dShape& shape, const py::array& x, const py::array& dy,
-                              py::array dweight) {
+                              Activation activation, const std::optional<py::array>& y,
+                              py::array dweight, std::optional<py::array> dbias) {
     with_float_type(x, "x", [&](auto zero) {
         using T = decltype(zero);
         const T* input = read<T>(x, "x", shape.input_size());
-        const T* delta = read<T>(dy, "dy", shape.output_size());
+        const OutputGradient<T> delta = read_gradient<T>(shape, dy, activation, y);
         T* result = write<T>(dweight, "out", shape.weight_size());
+        T* sums = dbias ? write<T>(*dbias, "bias_out", shape.out_channels) : nullptr;
         const py::gil_scoped_release release;
-        conv2d_grad_weight<T>(shape, input, {delta}, result, nullptr);
+        conv2d_grad_weight<T>(shape, input, delta, result, sums);
+    });
+}
+
+void bound_conv_transpose2d(const Conv2dShape& shape, const py::array& x, const py::array& weight,
+                            const std::optional<py::array>& bias, Activation activation,
+                            py::array y) {
+    with_float_type(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const T* input = read<T>(x, "x", shape.output_size());
+        const T* kernel = read<T>(weight, "weight", shape.weight_size());
+        const T* offset = bias ? read<T>(*bias, "bias", shape.in_channels) : nullptr;
+        T* output = write<T>(y, "out", shape.input_size());
+        const py::gil_scoped_release release;
+        conv_transpose2d<T>(shape, input, kernel, offset, activation, output);
     });
 }
 
@@ -98,9 +125,12 @@ void bind_conv2d(py::module_& module) {
     module.def("conv2d", &bound_conv2d, py::arg("shape"), py::arg("x"), py::arg("weight"),
                py::arg("bias"), py::arg("activation"), py::arg("y"));
     module.def("conv2d_grad_input", &bound_conv2d_grad_input, py::arg("shape"), py::arg("dy"),
-               py::arg("weight"), py::arg("dx"));
+               py::arg("activation"), py::arg("y"), py::arg("weight"), py::arg("dx"));
     module.def("conv2d_grad_weight", &bound_conv2d_grad_weight, py::arg("shape"), py::arg("x"),
-               py::arg("dy"), py::arg("dweight"));
+               py::arg("dy"), py::arg("activation"), py::arg("y"), py::arg("dweight"),
+               py::arg("dbias"));
+    module.def("conv_transpose2d", &bound_conv_transpose2d, py::arg("shape"), py::arg("x"),
+               py::arg("weight"), py::arg("bias"), py::arg("activation"), py::arg("y"));
     module.def("conv2d_grad_bias", &bound_conv2d_grad_bias, py::arg("dy"), py::arg("dbias"));
 }
 

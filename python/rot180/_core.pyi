@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['Activation', 'Conv2dShape', 'Pool2dShape', 'activate', 'activate_grad_input', 'adam_step', 'avg_pool2d', 'avg_pool2d_grad_input', 'compiler', 'conv2d', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'empty', 'empty_cache', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'mean_squared_error', 'mean_squared_error_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'version']
+__all__: list[str] = ['Activation', 'Conv2dShape', 'Pool2dShape', 'activate', 'activate_grad_input', 'adam_step', 'avg_pool2d', 'avg_pool2d_grad_input', 'compiler', 'conv2d', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'conv_transpose2d', 'empty', 'empty_cache', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'mean_squared_error', 'mean_squared_error_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'version']
 class Activation:
     """
     Members:
@@ -82,9 +82,11 @@ def conv2d(shape: Conv2dShape, x: numpy.ndarray, weight: numpy.ndarray, bias: nu
     ...
 def conv2d_grad_bias(dy: numpy.ndarray, dbias: numpy.ndarray) -> None:
     ...
-def conv2d_grad_input(shape: Conv2dShape, dy: numpy.ndarray, weight: numpy.ndarray, dx: numpy.ndarray) -> None:
+def conv2d_grad_input(shape: Conv2dShape, dy: numpy.ndarray, activation: Activation, y: numpy.ndarray | None, weight: numpy.ndarray, dx: numpy.ndarray) -> None:
     ...
-def conv2d_grad_weight(shape: Conv2dShape, x: numpy.ndarray, dy: numpy.ndarray, dweight: numpy.ndarray) -> None:
+def conv2d_grad_weight(shape: Conv2dShape, x: numpy.ndarray, dy: numpy.ndarray, activation: Activation, y: numpy.ndarray | None, dweight: numpy.ndarray, dbias: numpy.ndarray | None) -> None:
+    ...
+def conv_transpose2d(shape: Conv2dShape, x: numpy.ndarray, weight: numpy.ndarray, bias: numpy.ndarray | None, activation: Activation, y: numpy.ndarray) -> None:
     ...
 def empty(shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], dtype: numpy.dtype[typing.Any]) -> numpy.ndarray:
     ...

@@ -20,6 +20,9 @@ OneOrMany: TypeAlias = FloatArray | Sequence[FloatArray]
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 
+# The activations that a convolution can apply as it writes its output, besides None.
+ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
+
 
 def float_array(name: str, value: ArrayLike) -> FloatArray:
     """`value` as a C-contiguous, aligned array of native float32 or float64, copied if need be.
@@ -85,6 +88,25 @@ def as_batch(name: str, array: FloatArray) -> FloatArray:
     )
 
 
+def expect_same_axes(x: FloatArray, dy: FloatArray) -> None:
+    """Refuse a batch beside one image."""
+    if x.ndim != dy.ndim:
+        raise ValueError(
+            f"x has shape {x.shape} and dy has shape {dy.shape}: "
+            "expected both with the batch axis or both without"
+        )
+
+
+def bias_array(bias: ArrayLike | None, x: FloatArray, channels: int) -> FloatArray | None:
+    """The bias of a layer with that many output channels; None stays None."""
+    if bias is None:
+        return None
+    bias = float_array("bias", bias)
+    expect_dtype("bias", bias, "x", x)
+    expect_shape("bias", bias, (channels,), "one number for each output channel")
+    return bias
+
+
 def batch_shape(input_shape: Sequence[int], dy: FloatArray) -> tuple[int, ...]:
     """Return the shape of x with its batch axis, given with that axis if and only if dy has it."""
     shape = frozen_shape("input_shape", input_shape)
@@ -94,6 +116,30 @@ def batch_shape(input_shape: Sequence[int], dy: FloatArray) -> tuple[int, ...]:
             "expected both with the batch axis or both without"
         )
     return shape if len(shape) == 4 else (1, *shape)
+
+
+def check_activation(activation: str | None) -> str | None:
+    """Return the argument, or raise ValueError if no fused activation has that name."""
+    if activation is None or (isinstance(activation, str) and activation in ACTIVATIONS):
+        return activation
+    names = ", ".join(repr(name) for name in ACTIVATIONS)
+    raise ValueError(f"activation={activation!r} is unknown: expected None, {names}")
+
+
+def saved_output(activation: str | None, y: ArrayLike | None, dy: FloatArray) -> FloatArray | None:
+    """The output y at which an activation's derivative is taken: given with one, and only then."""
+    if check_activation(activation) is None:
+        if y is not None:
+            raise ValueError("y is given without activation: pass the activation that made y too")
+        return None
+    if y is None:
+        raise ValueError(
+            f"activation={activation!r} is given without y: pass what the forward pass returned"
+        )
+    y = float_array("y", y)
+    expect_dtype("y", y, "dy", dy)
+    expect_shape("y", y, dy.shape, "the shape of dy")
+    return y
 
 
 def rows_of_classes(name: str, value: ArrayLike) -> FloatArray:

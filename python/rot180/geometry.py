@@ -46,10 +46,11 @@ class Conv2dGeometry:
     def remainder(self) -> Pair:
         """Rows and columns at the end of the padded input that no window reaches."""
         height, width = self.input_shape[1:3]
+        out_height, out_width = self.output_shape[1:3]
         window_h, window_w = self.effective_kernel
         return (
-            (height + sum(self.padding[0]) - window_h) % self.stride[0],
-            (width + sum(self.padding[1]) - window_w) % self.stride[1],
+            height + sum(self.padding[0]) - window_h - (out_height - 1) * self.stride[0],
+            width + sum(self.padding[1]) - window_w - (out_width - 1) * self.stride[1],
         )
 
 
@@ -85,6 +86,63 @@ def conv2d_geometry(
         frozen("dilation", dilation),
         positive_int("groups", groups),
     )
+
+
+def conv_transpose2d_geometry(
+    input_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    output_padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Conv2dGeometry:
+    """Check the arguments of a transposed convolution and work out what it transposes.
+
+    `input_shape` is that of x, (N, H, W, C), and `weight_shape` (KH, KW, K / groups, C). The result
+    is the convolution from y (N, OH, OW, K), its `input_shape`, to x, its `output_shape`.
+    """
+    return _conv_transpose2d_geometry(
+        frozen_shape("input_shape", input_shape),
+        frozen_shape("weight.shape", weight_shape),
+        frozen("stride", stride),
+        frozen("padding", padding),
+        frozen("output_padding", output_padding),
+        frozen("dilation", dilation),
+        positive_int("groups", groups),
+    )
+
+
+def conv_transpose2d_input_shape(
+    output_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    output_padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+) -> tuple[int, int, int, int]:
+    """Work out (N, H, W, C) of x from the shape of y, (N, OH, OW, K).
+
+    Not every size is one that a transposed convolution makes. Where that of y is none, x is the
+    largest whose y is smaller, or one pixel, and `conv_transpose2d_geometry` tells what that makes.
+    """
+    batch, out_height, out_width, _ = four_sizes("dy.shape", output_shape, "(N, OH, OW, K)")
+    kernel_h, kernel_w, _, channels = four_sizes(
+        "weight.shape", weight_shape, "(KH, KW, K // groups, C)"
+    )
+    strides = int_pair("stride", stride)
+    extra = int_pair("output_padding", output_padding, smallest=0)
+    window = effective_kernel((kernel_h, kernel_w), int_pair("dilation", dilation))
+    padding = frozen("padding", padding)
+    out = (out_height, out_width)
+    if padding == "same":
+        height, width = (out[i] // strides[i] for i in (0, 1))
+    else:
+        sides = padding_sides(padding, out, window, strides)
+        height, width = (
+            (out[i] + sum(sides[i]) - window[i] - extra[i]) // strides[i] + 1 for i in (0, 1)
+        )
+    return (batch, max(1, height), max(1, width), channels)
 
 
 def pool2d_geometry(
@@ -148,12 +206,8 @@ def _conv2d_geometry(
     kernel_h, kernel_w, group_channels, out_channels = four_sizes(
         "weight.shape", weight_shape, "(KH, KW, C // groups, K)"
     )
-    for name, size in zip(("H", "W", "C"), input_shape[1:], strict=True):
-        if size == 0:
-            raise ValueError(f"x has shape {input_shape}: {name} is 0, expected at least 1")
-    for name, size in zip(("KH", "KW", "C // groups", "K"), weight_shape, strict=True):
-        if size == 0:
-            raise ValueError(f"weight has shape {weight_shape}: {name} is 0, expected at least 1")
+    _refuse_zeros("x", input_shape, ("N", "H", "W", "C"))
+    _refuse_zeros("weight", weight_shape, ("KH", "KW", "C // groups", "K"))
     if in_channels % groups or out_channels % groups:
         raise ValueError(
             f"groups={groups} must divide the input channels C={in_channels} "
@@ -185,6 +239,68 @@ def _conv2d_geometry(
 
 
 @lru_cache(maxsize=1024)
+def _conv_transpose2d_geometry(
+    input_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: IntOrPair,
+    padding: Padding,
+    output_padding: IntOrPair,
+    dilation: IntOrPair,
+    groups: int,
+) -> Conv2dGeometry:
+    batch, height, width, in_channels = four_sizes("input_shape", input_shape, "(N, H, W, C)")
+    kernel_h, kernel_w, group_channels, weight_channels = four_sizes(
+        "weight.shape", weight_shape, "(KH, KW, K // groups, C)"
+    )
+    _refuse_zeros("x", input_shape, ("N", "H", "W", "C"))
+    _refuse_zeros("weight", weight_shape, ("KH", "KW", "K // groups", "C"))
+    if weight_channels != in_channels:
+        raise ValueError(_transposed_channel_mismatch(input_shape, weight_shape))
+    if in_channels % groups:
+        raise ValueError(f"groups={groups} must divide the input channels C={in_channels}")
+    strides = int_pair("stride", stride)
+    dilations = int_pair("dilation", dilation)
+    extra = int_pair("output_padding", output_padding, smallest=0)
+    if any(extra[i] >= max(strides[i], dilations[i]) for i in (0, 1)):
+        raise ValueError(
+            f"output_padding {extra} must be smaller than the stride {strides} "
+            f"or the dilation {dilations}"
+        )
+    window = effective_kernel((kernel_h, kernel_w), dilations)
+    sizes = (height * strides[0], width * strides[1])  # what "same" asks for
+    sides = padding_sides(padding, sizes, window, strides)
+    if padding != "same":
+        sizes = (
+            (height - 1) * strides[0] + window[0] + extra[0] - sum(sides[0]),
+            (width - 1) * strides[1] + window[1] + extra[1] - sum(sides[1]),
+        )
+    elif extra != (0, 0):
+        raise ValueError(
+            f'output_padding is {extra} beside padding="same", which makes {sizes[0]} rows and '
+            f"{sizes[1]} columns, H and W times the stride: leave it out"
+        )
+    for axis, size, pair in zip(("height", "width"), sizes, sides, strict=True):
+        if not 1 <= size <= LARGEST_EXTENT:
+            raise ValueError(
+                f"the output would be {size} in {axis}, of which padding takes "
+                f"{pair[0]} + {pair[1]}: expected 1 to {LARGEST_EXTENT}"
+            )
+    output_shape = (batch, *sizes, group_channels * groups)
+    check_elements("the output", output_shape)
+    uncut = (batch, sizes[0] + sum(sides[0]), sizes[1] + sum(sides[1]), output_shape[3])
+    check_elements("the output before padding is cut off", uncut)
+    return Conv2dGeometry(
+        output_shape,
+        (kernel_h, kernel_w, group_channels, weight_channels),
+        (batch, height, width, in_channels),
+        strides,
+        sides,
+        dilations,
+        groups,
+    )
+
+
+@lru_cache(maxsize=1024)
 def _pool2d_geometry(
     input_shape: tuple[int, ...],
     kernel_size: IntOrPair,
@@ -192,9 +308,7 @@ def _pool2d_geometry(
     padding: Padding,
 ) -> Pool2dGeometry:
     batch, height, width, channels = four_sizes("input_shape", input_shape, "(N, H, W, C)")
-    for name, size in zip(("H", "W", "C"), input_shape[1:], strict=True):
-        if size == 0:
-            raise ValueError(f"x has shape {input_shape}: {name} is 0, expected at least 1")
+    _refuse_zeros("x", input_shape, ("N", "H", "W", "C"))
     window = int_pair("kernel_size", kernel_size)
     strides = window if stride is None else int_pair("stride", stride)
     sides = padding_sides(padding, (height, width), window, strides)
@@ -294,6 +408,12 @@ def check_elements(what: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{what} would have shape {shape}: {elements} elements are too many")
 
 
+def _refuse_zeros(name: str, shape: tuple[int, ...], axes: tuple[str, ...]) -> None:
+    for axis, size in zip(axes, shape, strict=True):
+        if size == 0 and axis != "N":
+            raise ValueError(f"{name} has shape {shape}: {axis} is 0, expected at least 1")
+
+
 def _bounded_int(name: str, value: Any, smallest: int) -> int:
     try:
         number = operator.index(value)
@@ -340,4 +460,27 @@ def _channel_mismatch(
         return message + ": x looks like NCHW, pass numpy.moveaxis(x, 1, -1)"
     if weight_shape[1] * groups == input_shape[3]:
         return message + (": weight looks like OIHW, pass numpy.transpose(weight, (2, 3, 1, 0))")
+    return message
+
+
+def _transposed_channel_mismatch(
+    input_shape: tuple[int, ...], weight_shape: tuple[int, ...]
+) -> str:
+    channels, expected = input_shape[3], weight_shape[3]
+    message = (
+        f"x has shape {input_shape} with {channels} channels (NHWC), but weight has shape "
+        f"{weight_shape} (KH, KW, K // groups, C) and takes {expected}"
+    )
+    if input_shape[1] == expected:
+        return message + ": x looks like NCHW, pass numpy.moveaxis(x, 1, -1)"
+    if weight_shape[0] == channels:
+        return message + (
+            ": weight looks like (C, K // groups, KH, KW), pass "
+            "numpy.transpose(weight, (2, 3, 1, 0))"
+        )
+    if weight_shape[2] == channels:
+        return message + (
+            ": weight looks like that of a convolution from C to K channels, pass "
+            "numpy.swapaxes(weight, 2, 3)"
+        )
     return message

@@ -19,6 +19,11 @@ from rot180.functional.conv2d import (
     conv2d_grad_input,
     conv2d_grad_weight,
 )
+from rot180.functional.conv_transpose2d import (
+    conv_transpose2d,
+    conv_transpose2d_grad_input,
+    conv_transpose2d_grad_weight,
+)
 from rot180.functional.linear import (
     linear,
     linear_grad_bias,
@@ -48,6 +53,9 @@ __all__ = [
     "conv2d_grad_bias",
     "conv2d_grad_input",
     "conv2d_grad_weight",
+    "conv_transpose2d",
+    "conv_transpose2d_grad_input",
+    "conv_transpose2d_grad_weight",
     "leaky_relu",
     "leaky_relu_grad_input",
     "linear",

@@ -8,7 +8,14 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from rot180 import _core
-from rot180.arguments import FloatArray, expect_shape, float_array, float_arrays, real_number
+from rot180.arguments import (
+    FloatArray,
+    check_activation,
+    expect_shape,
+    float_array,
+    float_arrays,
+    real_number,
+)
 from rot180.functional.results import new_array
 
 
@@ -196,6 +203,11 @@ def tanh_grad_input(dy: ArrayLike, y: ArrayLike) -> FloatArray:
     [6.0]
     """
     return _activate_grad_input(_core.Activation.tanh, dy, y)
+
+
+def core_activation(activation: str | None) -> _core.Activation:
+    """The activation of that name, as the kernels take it."""
+    return _core.Activation.__members__[check_activation(activation) or "none"]
 
 
 def _activate(kind: _core.Activation, x: ArrayLike, slope: float = 0.0) -> FloatArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
@@ -13,28 +12,23 @@ from rot180.arguments import (
     FloatArray,
     as_batch,
     batch_shape,
+    bias_array,
     expect_dtype,
+    expect_same_axes,
     expect_shape,
     float_array,
+    saved_output,
 )
+from rot180.functional.activation import core_activation
 from rot180.functional.results import result_array
 from rot180.geometry import (
+    Conv2dGeometry,
     IntOrPair,
     Padding,
     conv2d_geometry,
-    frozen,
     int_pair,
     positive_int,
 )
-
-# The activations that a convolution can apply as it writes its output.
-ACTIVATIONS = {
-    None: _core.Activation.none,
-    "relu": _core.Activation.relu,
-    "leaky_relu": _core.Activation.leaky_relu,
-    "sigmoid": _core.Activation.sigmoid,
-    "tanh": _core.Activation.tanh,
-}
 
 ALGORITHMS = ("auto", "direct")
 
@@ -99,17 +93,12 @@ def conv2d(
     weight = float_array("weight", weight)
     expect_dtype("weight", weight, "x", x)
     images = as_batch("x", x)
-    plan = _plan(images.shape, weight.shape, stride, padding, dilation, groups)
-    if bias is not None:
-        bias = float_array("bias", bias)
-        expect_dtype("bias", bias, "x", x)
-        expect_shape("bias", bias, plan.output_shape[3:], "one number for each filter")
-    _check_algorithm(algorithm)
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation is {activation!r}, expected one of {list(ACTIVATIONS)}")
-    y_shape = plan.output_shape if x.ndim == 4 else plan.output_shape[1:]
+    geometry = conv2d_geometry(images.shape, weight.shape, stride, padding, dilation, groups)
+    bias = bias_array(bias, x, geometry.output_shape[3])
+    check_algorithm(algorithm)
+    y_shape = geometry.output_shape if x.ndim == 4 else geometry.output_shape[1:]
     y = result_array(out, y_shape, x.dtype, (x, weight, bias))
-    _core.conv2d(plan.shape, images, weight, bias, ACTIVATIONS[activation], y)
+    _core.conv2d(core_shape(geometry), images, weight, bias, core_activation(activation), y)
     return y
 
 
@@ -122,6 +111,8 @@ def conv2d_grad_input(
     padding: Padding = 0,
     dilation: IntOrPair = 1,
     groups: int = 1,
+    activation: str | None = None,
+    y: ArrayLike | None = None,
     algorithm: str = "auto",
     out: FloatArray | None = None,
 ) -> FloatArray:
@@ -134,12 +125,17 @@ def conv2d_grad_input(
     Parameters
     ----------
     dy : array (N, OH, OW, K) or (OH, OW, K)
-        The loss's gradient by y.
+        The loss's gradient by y, the output of conv2d.
     weight : array (KH, KW, C // groups, K)
     input_shape : (N, H, W, C) or (H, W, C)
         The shape of x. A strided output does not determine it.
     stride, padding, dilation, groups, algorithm, out
         As in `conv2d`.
+    activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
+        What conv2d applied. dy is multiplied by its derivative as it is read, with no pass of its
+        own.
+    y : array of dy's shape and dtype
+        What conv2d returned, from which the derivative is taken. With an activation, and only then.
 
     Returns
     -------
@@ -160,17 +156,24 @@ def conv2d_grad_input(
     array([[ 1. ,  1. , -2. ],
            [ 5. ,  5.5, -3. ],
            [ 6. ,  9.5,  2. ]])
+    >>> y = np.array([[0.0, 3.0], [0.0, 0.0]]).reshape(2, 2, 1)  # as relu left it
+    >>> conv2d_grad_input(dy, w, (3, 3, 1), activation="relu", y=y)[:, :, 0]
+    array([[ 0., -1., -2.],
+           [ 0., -3., -4.],
+           [ 0.,  0.,  0.]])
     """
     dy = float_array("dy", dy)
     weight = float_array("weight", weight)
     expect_dtype("weight", weight, "dy", dy)
     delta = as_batch("dy", dy)
     x_shape = batch_shape(input_shape, dy)
-    plan = _plan(x_shape, weight.shape, stride, padding, dilation, groups)
-    expect_shape("dy", delta, plan.output_shape, "the shape of conv2d's output for input_shape")
-    _check_algorithm(algorithm)
-    dx = result_array(out, x_shape if dy.ndim == 4 else x_shape[1:], dy.dtype, (dy, weight))
-    _core.conv2d_grad_input(plan.shape, delta, weight, dx)
+    geometry = conv2d_geometry(x_shape, weight.shape, stride, padding, dilation, groups)
+    expect_shape("dy", delta, geometry.output_shape, "the shape of conv2d's output for input_shape")
+    check_algorithm(algorithm)
+    y = saved_output(activation, y, dy)
+    kind = core_activation(activation)
+    dx = result_array(out, x_shape if dy.ndim == 4 else x_shape[1:], dy.dtype, (dy, weight, y))
+    _core.conv2d_grad_input(core_shape(geometry), delta, kind, y, weight, dx)
     return dx
 
 
@@ -183,8 +186,11 @@ def conv2d_grad_weight(
     padding: Padding = 0,
     dilation: IntOrPair = 1,
     groups: int = 1,
+    activation: str | None = None,
+    y: ArrayLike | None = None,
     algorithm: str = "auto",
     out: FloatArray | None = None,
+    bias_out: FloatArray | None = None,
 ) -> FloatArray:
     """Gradient of a convolution's weight, summed over the batch.
 
@@ -195,10 +201,15 @@ def conv2d_grad_weight(
     ----------
     x : array (N, H, W, C) or (H, W, C)
     dy : array (N, OH, OW, K) or (OH, OW, K)
-        The loss's gradient by y.
+        The loss's gradient by y, the output of conv2d.
     kernel_size : int or (KH, KW)
     stride, padding, dilation, groups, algorithm, out
         As in `conv2d`.
+    activation, y
+        As in `conv2d_grad_input`.
+    bias_out : array (K,), optional
+        Where to write db, the gradient of the bias, in the same read of dy: C-contiguous, of x's
+        dtype, overlapping no input and not out.
 
     Returns
     -------
@@ -219,23 +230,27 @@ def conv2d_grad_weight(
     >>> conv2d_grad_weight(x, dy, 2)[:, :, 0, 0]
     array([[ 9.5, 12. ],
            [17. , 19.5]])
+    >>> db = np.empty(1)
+    >>> dw = conv2d_grad_weight(x, dy, 2, bias_out=db)
+    >>> db
+    array([2.5])
     """
     x = float_array("x", x)
     dy = float_array("dy", dy)
     expect_dtype("dy", dy, "x", x)
-    if x.ndim != dy.ndim:
-        raise ValueError(
-            f"x has shape {x.shape} and dy {dy.shape}: expected both a batch (4 axes) "
-            "or both one image (3 axes)"
-        )
+    expect_same_axes(x, dy)
     images, delta = as_batch("x", x), as_batch("dy", dy)
     group_channels = images.shape[3] // positive_int("groups", groups)
     weight_shape = (*int_pair("kernel_size", kernel_size), group_channels, delta.shape[3])
-    plan = _plan(images.shape, weight_shape, stride, padding, dilation, groups)
-    expect_shape("dy", delta, plan.output_shape, "the shape of conv2d's output for x")
-    _check_algorithm(algorithm)
-    dw = result_array(out, weight_shape, x.dtype, (x, dy))
-    _core.conv2d_grad_weight(plan.shape, images, delta, dw)
+    geometry = conv2d_geometry(images.shape, weight_shape, stride, padding, dilation, groups)
+    expect_shape("dy", delta, geometry.output_shape, "the shape of conv2d's output for x")
+    check_algorithm(algorithm)
+    y = saved_output(activation, y, dy)
+    kind = core_activation(activation)
+    dw = result_array(out, weight_shape, x.dtype, (x, dy, y))
+    if bias_out is not None:
+        result_array(bias_out, dy.shape[-1:], x.dtype, (x, dy, y, out), "bias_out")
+    _core.conv2d_grad_weight(core_shape(geometry), images, delta, kind, y, dw, bias_out)
     return dw
 
 
@@ -265,36 +280,11 @@ def conv2d_grad_bias(dy: ArrayLike) -> FloatArray:
     return db
 
 
-class _Plan(NamedTuple):
-    """A checked geometry, as the kernels take it."""
-
-    shape: _core.Conv2dShape
-    output_shape: tuple[int, int, int, int]
-
-
-def _plan(
-    input_shape: tuple[int, ...],
-    weight_shape: tuple[int, ...],
-    stride: IntOrPair,
-    padding: Padding,
-    dilation: IntOrPair,
-    groups: int,
-) -> _Plan:
-    return _cached_plan(
-        input_shape,
-        weight_shape,
-        frozen("stride", stride),
-        frozen("padding", padding),
-        frozen("dilation", dilation),
-        positive_int("groups", groups),
-    )
-
-
 @lru_cache(maxsize=1024)
-def _cached_plan(*arguments: Any) -> _Plan:
-    geometry = conv2d_geometry(*arguments)
+def core_shape(geometry: Conv2dGeometry) -> _core.Conv2dShape:
+    """A checked geometry, as the kernels take it."""
     (top, _), (left, _) = geometry.padding
-    shape = _core.Conv2dShape(
+    return _core.Conv2dShape(
         geometry.input_shape,
         geometry.weight_shape,
         geometry.output_shape,
@@ -303,9 +293,9 @@ def _cached_plan(*arguments: Any) -> _Plan:
         geometry.dilation,
         geometry.groups,
     )
-    return _Plan(shape, geometry.output_shape)
 
 
-def _check_algorithm(algorithm: str) -> None:
+def check_algorithm(algorithm: str) -> None:
+    """Refuse the name of an algorithm that there is not."""
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm is {algorithm!r}, expected one of {list(ALGORITHMS)}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from rot180.arguments import FloatArray, expect_dtype, expect_shape, float_array
+from rot180.arguments import FloatArray, expect_dtype, expect_shape, float_array, saved_output
 from rot180.functional.conv2d import (
     conv2d,
     conv2d_grad_bias,
@@ -55,13 +55,21 @@ def linear(
     return y.reshape(x.shape[0], weight.shape[1])
 
 
-def linear_grad_input(dy: ArrayLike, weight: ArrayLike) -> FloatArray:
+def linear_grad_input(
+    dy: ArrayLike,
+    weight: ArrayLike,
+    *,
+    activation: str | None = None,
+    y: ArrayLike | None = None,
+) -> FloatArray:
     """dx[n,c] = sum over k of dy[n,k] * weight[c,k].
 
     Parameters
     ----------
     dy : array (N, K), float32 or float64
     weight : array (C, K)
+    activation, y
+        As in `conv2d_grad_input`: the activation that linear applied, and what it returned.
 
     Returns
     -------
@@ -83,17 +91,34 @@ def linear_grad_input(dy: ArrayLike, weight: ArrayLike) -> FloatArray:
     expect_dtype("weight", weight, "dy", dy)
     expect_shape("dy", dy, (dy.shape[0], weight.shape[1]), "(N, K) with the K of weight")
     batch, in_features = dy.shape[0], weight.shape[0]
-    dx = conv2d_grad_input(_as_image(dy), weight[None, None], (batch, 1, 1, in_features))
+    dx = conv2d_grad_input(
+        _as_image(dy),
+        weight[None, None],
+        (batch, 1, 1, in_features),
+        activation=activation,
+        y=_output_image(activation, y, dy),
+    )
     return dx.reshape(batch, in_features)
 
 
-def linear_grad_weight(x: ArrayLike, dy: ArrayLike) -> FloatArray:
+def linear_grad_weight(
+    x: ArrayLike,
+    dy: ArrayLike,
+    *,
+    activation: str | None = None,
+    y: ArrayLike | None = None,
+    bias_out: FloatArray | None = None,
+) -> FloatArray:
     """dw[c,k] = sum over n of x[n,c] * dy[n,k].
 
     Parameters
     ----------
     x : array (N, C), float32 or float64
     dy : array (N, K)
+    activation, y
+        As in `conv2d_grad_input`: the activation that linear applied, and what it returned.
+    bias_out : array (K,), optional
+        Where to write db in the same read of dy, as in `conv2d_grad_weight`.
 
     Returns
     -------
@@ -115,7 +140,14 @@ def linear_grad_weight(x: ArrayLike, dy: ArrayLike) -> FloatArray:
     x, dy = _matrix("x", x, "(N, C)"), _matrix("dy", dy, "(N, K)")
     expect_dtype("dy", dy, "x", x)
     expect_shape("dy", dy, (x.shape[0], dy.shape[1]), "(N, K) with the N of x")
-    dw = conv2d_grad_weight(_as_image(x), _as_image(dy), 1)
+    dw = conv2d_grad_weight(
+        _as_image(x),
+        _as_image(dy),
+        1,
+        activation=activation,
+        y=_output_image(activation, y, dy),
+        bias_out=bias_out,
+    )
     return dw.reshape(x.shape[1], dy.shape[1])
 
 
@@ -149,6 +181,11 @@ def _matrix(name: str, value: ArrayLike, meaning: str) -> FloatArray:
             + (mend if array.ndim > 2 else "")
         )
     return array
+
+
+def _output_image(activation: str | None, y: ArrayLike | None, dy: FloatArray) -> FloatArray | None:
+    y = saved_output(activation, y, dy)
+    return None if y is None else _as_image(y)
 
 
 def _as_image(matrix: FloatArray) -> FloatArray:

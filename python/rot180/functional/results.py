@@ -21,18 +21,19 @@ def result_array(
     out: FloatArray | None,
     shape: tuple[int, ...],
     dtype: np.dtype[np.floating[Any]],
-    inputs: tuple[FloatArray | None, ...],
+    others: tuple[FloatArray | None, ...],
+    name: str = "out",
 ) -> FloatArray:
-    """A new array for a result, or `out` if it will do."""
+    """A new array for a result, or `out` if it will do; `others` are what it may not overlap."""
     if out is None:
         return new_array(shape, dtype)
-    writable_in_place("out", out)
+    writable_in_place(name, out)
     if out.dtype != dtype:
-        raise TypeError(f"out has dtype {out.dtype}, expected {dtype}: the dtype of the inputs")
-    expect_shape("out", out, shape, "the shape of the result")
-    for array in inputs:
+        raise TypeError(f"{name} has dtype {out.dtype}, expected {dtype}: the dtype of the inputs")
+    expect_shape(name, out, shape, "the shape of the result")
+    for array in others:
         if array is not None and np.may_share_memory(out, array):
-            raise ValueError("out overlaps an input: pass an array of its own")
+            raise ValueError(f"{name} overlaps an input or a result: pass an array of its own")
     return out
 
 

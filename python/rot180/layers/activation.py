@@ -1,4 +1,4 @@
-"""Activations: as layers of their own, and the table from which Conv2d and Linear fuse them."""
+"""Activations as layers of their own. `Conv2d` and `Linear` can also apply one themselves."""
 
 from __future__ import annotations
 
@@ -12,22 +12,6 @@ from rot180.layers.layer import Layer, call_text
 
 Function: TypeAlias = Callable[[FloatArray], FloatArray]
 GradFunction: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
-
-# dz = dy * g'(z), computed from dy and the saved output y = g(z).
-ACTIVATION_GRADS: dict[str, GradFunction] = {
-    "relu": functional.relu_grad_input,
-    "leaky_relu": functional.leaky_relu_grad_input,
-    "sigmoid": functional.sigmoid_grad_input,
-    "tanh": functional.tanh_grad_input,
-}
-
-
-def check_activation(activation: str | None) -> str | None:
-    """Return the argument, or raise ValueError if no fused activation has that name."""
-    if activation is not None and activation not in ACTIVATION_GRADS:
-        names = ", ".join(repr(name) for name in ACTIVATION_GRADS)
-        raise ValueError(f"activation={activation!r} is unknown: expected None, {names}")
-    return activation
 
 
 class Activation(Layer):

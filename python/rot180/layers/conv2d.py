@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rot180 import functional
-from rot180.arguments import FloatArray, expect_shape
+from rot180.arguments import FloatArray, check_activation, expect_shape
 from rot180.geometry import (
     IntOrPair,
     Padding,
@@ -20,7 +20,6 @@ from rot180.geometry import (
     positive_int,
 )
 from rot180.init import Initializer, default_initializer, float_dtype, initial_weight
-from rot180.layers.activation import ACTIVATION_GRADS, check_activation
 from rot180.layers.layer import Layer, Parameter, call_text, image_shape
 
 
@@ -131,16 +130,15 @@ class Conv2d(Layer):
         """Add dw and db to the parameters' ``grad`` and return dx, of x's shape."""
         x, output_shape, y = self._take_saved()
         expect_shape("dy", dy, output_shape, "the shape of y")
-        if self.activation:
-            dy = ACTIVATION_GRADS[self.activation](dy, y)
-        self.weight.accumulate(
-            functional.conv2d_grad_weight(x, dy, self.kernel_size, **self._options())
-        )
-        if self.bias:
-            self.bias.accumulate(functional.conv2d_grad_bias(dy))
+        options = {**self._options(), "activation": self.activation, "y": y}
+        db = np.empty_like(self.bias.value) if self.bias else None
+        dw = functional.conv2d_grad_weight(x, dy, self.kernel_size, **options, bias_out=db)
+        self.weight.accumulate(dw)
+        if self.bias and db is not None:
+            self.bias.accumulate(db)
         if not input_grad:
             return None
-        return functional.conv2d_grad_input(dy, self.weight.value, x.shape, **self._options())
+        return functional.conv2d_grad_input(dy, self.weight.value, x.shape, **options)
 
     def parameters(self) -> list[Parameter]:
         """Return the weight, and the bias if there is one."""

@@ -6,10 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rot180 import functional
-from rot180.arguments import FloatArray, expect_shape
+from rot180.arguments import FloatArray, check_activation, expect_shape
 from rot180.geometry import positive_int
 from rot180.init import Initializer, default_initializer, float_dtype, initial_weight
-from rot180.layers.activation import ACTIVATION_GRADS, check_activation
 from rot180.layers.layer import Layer, Parameter, call_text
 
 
@@ -85,12 +84,14 @@ class Linear(Layer):
         """Add dw and db to the parameters' ``grad`` and return dx (N, C)."""
         x, output_shape, y = self._take_saved()
         expect_shape("dy", dy, output_shape, "the shape of y")
-        if self.activation:
-            dy = ACTIVATION_GRADS[self.activation](dy, y)
-        self.weight.accumulate(functional.linear_grad_weight(x, dy))
-        if self.bias:
-            self.bias.accumulate(functional.linear_grad_bias(dy))
-        return functional.linear_grad_input(dy, self.weight.value) if input_grad else None
+        db = np.empty_like(self.bias.value) if self.bias else None
+        dw = functional.linear_grad_weight(x, dy, activation=self.activation, y=y, bias_out=db)
+        self.weight.accumulate(dw)
+        if self.bias and db is not None:
+            self.bias.accumulate(db)
+        if not input_grad:
+            return None
+        return functional.linear_grad_input(dy, self.weight.value, activation=self.activation, y=y)
 
     def parameters(self) -> list[Parameter]:
         """Return the weight, and the bias if there is one."""

@@ -1,8 +1,8 @@
 """Every pass in plain NumPy: the specification that can be run.
 
-The names and signatures are those of `rot180.functional` (without `algorithm` and `out`), the
-arrays NHWC and HWIO, float32 or float64. Nothing here is fast: the only loops run over the taps of
-a kernel, and each function is its formula and little else.
+The names and signatures are those of `rot180.functional` (without `algorithm`, `out` and
+`bias_out`), the arrays NHWC and HWIO, float32 or float64. Nothing here is fast: the only loops run
+over the taps of a kernel, and each function is its formula and little else.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ from rot180.reference.conv2d import (
     conv2d_grad_bias,
     conv2d_grad_input,
     conv2d_grad_weight,
+)
+from rot180.reference.conv_transpose2d import (
+    conv_transpose2d,
+    conv_transpose2d_grad_input,
+    conv_transpose2d_grad_weight,
 )
 from rot180.reference.linear import (
     linear,
@@ -52,6 +57,9 @@ __all__ = [
     "conv2d_grad_bias",
     "conv2d_grad_input",
     "conv2d_grad_weight",
+    "conv_transpose2d",
+    "conv_transpose2d_grad_input",
+    "conv_transpose2d_grad_weight",
     "leaky_relu",
     "leaky_relu_grad_input",
     "linear",

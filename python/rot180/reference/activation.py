@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from rot180.arguments import (
     FloatArray,
+    check_activation,
     expect_shape,
     float_array,
     float_arrays,
     real_number,
+    saved_output,
 )
 
 
@@ -130,14 +132,24 @@ def tanh_grad_input(dy: FloatArray, y: FloatArray) -> FloatArray:
 def activate(x: FloatArray, activation: str | None) -> FloatArray:
     """Apply the activation of that name, with its default slope; None is the identity."""
     functions = {"relu": relu, "leaky_relu": leaky_relu, "sigmoid": sigmoid, "tanh": tanh}
+    activation = check_activation(activation)
     if activation is None:
         return x
-    if not isinstance(activation, str) or activation not in functions:
-        raise ValueError(
-            f"activation={activation!r} is unknown: expected None, "
-            + ", ".join(f'"{name}"' for name in functions)
-        )
     return functions[activation](x)
+
+
+def activate_grad_input(dy: FloatArray, activation: str | None, y: FloatArray | None) -> FloatArray:
+    """Gradient with respect to what `activate` was given; y is what it returned, None with None."""
+    functions = {
+        "relu": relu_grad_input,
+        "leaky_relu": leaky_relu_grad_input,
+        "sigmoid": sigmoid_grad_input,
+        "tanh": tanh_grad_input,
+    }
+    y = saved_output(activation, y, dy)
+    if activation is None or y is None:
+        return dy
+    return functions[activation](dy, y)
 
 
 def _scale_unless(keep: NDArray[np.bool_], values: FloatArray, slope: float) -> FloatArray:

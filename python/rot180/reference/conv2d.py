@@ -15,13 +15,15 @@ from rot180.arguments import (
     FloatArray,
     as_batch,
     batch_shape,
+    bias_array,
+    expect_same_axes,
     expect_shape,
     float_array,
     float_arrays,
 )
 from rot180.geometry import IntOrPair, Padding, conv2d_geometry, int_pair, positive_int
-from rot180.reference.activation import activate
-from rot180.reference.taps import taps
+from rot180.reference.activation import activate, activate_grad_input
+from rot180.reference.taps import split_groups, taps
 
 
 def conv2d(
@@ -71,14 +73,13 @@ def conv2d(
     x, weight = float_arrays(x=x, weight=weight)
     images = as_batch("x", x)
     geometry = conv2d_geometry(images.shape, weight.shape, stride, padding, dilation, groups)
-    images, weight = _split(images, groups), _split(weight, groups)
+    images, weight = split_groups(images, groups), split_groups(weight, groups)
     y = np.zeros(geometry.output_shape, x.dtype)
-    y_groups = _split(y, groups)  # a view
+    y_groups = split_groups(y, groups)  # a view
     for r, s, inputs, outputs in taps(geometry):
         y_groups[outputs] += np.einsum("nijgc,cgk->nijgk", images[inputs], weight[r, s])
+    bias = bias_array(bias, x, y.shape[3])
     if bias is not None:
-        _, bias = float_arrays(x=x, bias=bias)
-        expect_shape("bias", bias, y.shape[3:], "one entry for each output channel")
         y += bias
     y = activate(y, activation)
     return y if x.ndim == 4 else y[0]
@@ -93,6 +94,8 @@ def conv2d_grad_input(
     padding: Padding = 0,
     dilation: IntOrPair = 1,
     groups: int = 1,
+    activation: str | None = None,
+    y: FloatArray | None = None,
 ) -> FloatArray:
     """Gradient with respect to x: each output pixel hands dy back to the pixels that it read.
 
@@ -107,6 +110,8 @@ def conv2d_grad_input(
     weight : (KH, KW, C // groups, K), dtype of dy
     input_shape : (N, H, W, C) or (H, W, C), which a strided output does not determine
     stride, padding, dilation, groups : as in `conv2d`
+    activation, y : the activation that conv2d applied and what it returned, of dy's shape and
+        dtype, for a dy that is still to be multiplied by the activation's derivative
 
     Returns
     -------
@@ -129,13 +134,14 @@ def conv2d_grad_input(
            [ 6. ,  9.5,  2. ]])
     """
     dy, weight = float_arrays(dy=dy, weight=weight)
+    dy = activate_grad_input(dy, activation, y)
     shape = batch_shape(input_shape, dy)
     geometry = conv2d_geometry(shape, weight.shape, stride, padding, dilation, groups)
     gradient = as_batch("dy", dy)
     expect_shape("dy", gradient, geometry.output_shape, "the shape of conv2d's output")
-    gradient, weight = _split(gradient, groups), _split(weight, groups)
+    gradient, weight = split_groups(gradient, groups), split_groups(weight, groups)
     dx = np.zeros(shape, dy.dtype)
-    dx_groups = _split(dx, groups)  # a view
+    dx_groups = split_groups(dx, groups)  # a view
     for r, s, inputs, outputs in taps(geometry):
         dx_groups[inputs] += np.einsum("nijgk,cgk->nijgc", gradient[outputs], weight[r, s])
     return dx if dy.ndim == 4 else dx[0]
@@ -150,6 +156,8 @@ def conv2d_grad_weight(
     padding: Padding = 0,
     dilation: IntOrPair = 1,
     groups: int = 1,
+    activation: str | None = None,
+    y: FloatArray | None = None,
 ) -> FloatArray:
     """Gradient with respect to the kernels, summed over the batch.
 
@@ -161,6 +169,7 @@ def conv2d_grad_weight(
     dy : (N, OH, OW, K) or (OH, OW, K), dtype of x
     kernel_size : int or (KH, KW)
     stride, padding, dilation, groups : as in `conv2d`
+    activation, y : as in `conv2d_grad_input`
 
     Returns
     -------
@@ -182,20 +191,17 @@ def conv2d_grad_weight(
            [17. , 19.5]])
     """
     x, dy = float_arrays(x=x, dy=dy)
-    if x.ndim != dy.ndim:
-        raise ValueError(
-            f"x has shape {x.shape} and dy has shape {dy.shape}: "
-            "expected both with the batch axis or both without"
-        )
+    expect_same_axes(x, dy)
+    dy = activate_grad_input(dy, activation, y)
     x, dy = as_batch("x", x), as_batch("dy", dy)
     kernel_h, kernel_w = int_pair("kernel_size", kernel_size)
     groups = positive_int("groups", groups)
     weight_shape = (kernel_h, kernel_w, x.shape[3] // groups, dy.shape[3])
     geometry = conv2d_geometry(x.shape, weight_shape, stride, padding, dilation, groups)
     expect_shape("dy", dy, geometry.output_shape, "the shape of conv2d's output")
-    x, dy = _split(x, groups), _split(dy, groups)
+    x, dy = split_groups(x, groups), split_groups(dy, groups)
     dw = np.zeros(weight_shape, x.dtype)
-    dw_groups = _split(dw, groups)  # a view
+    dw_groups = split_groups(dw, groups)  # a view
     for r, s, inputs, outputs in taps(geometry):
         dw_groups[r, s] = np.einsum("nijgc,nijgk->cgk", x[inputs], dy[outputs])
     return dw
@@ -231,8 +237,3 @@ def conv2d_grad_bias(dy: FloatArray) -> FloatArray:
         raise ValueError(f"dy has shape {dy.shape}: K is 0, expected at least 1")
     db: FloatArray = dy.sum(axis=(0, 1, 2))
     return db
-
-
-def _split(array: FloatArray, groups: int) -> FloatArray:
-    """Split the last axis, the channels, into (groups, channels of a group)."""
-    return array.reshape(*array.shape[:-1], groups, array.shape[-1] // groups)

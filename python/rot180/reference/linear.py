@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rot180.arguments import FloatArray, expect_shape, float_array, float_arrays
-from rot180.reference.activation import activate
+from rot180.arguments import FloatArray, bias_array, float_array, float_arrays
+from rot180.reference.activation import activate, activate_grad_input
 
 
 def linear(
@@ -47,15 +47,23 @@ def linear(
             "expected the same C"
         )
     y = x @ weight
+    bias = bias_array(bias, x, y.shape[1])
     if bias is not None:
-        _, bias = float_arrays(x=x, bias=bias)
-        expect_shape("bias", bias, y.shape[1:], "one entry for each output feature")
         y += bias
     return activate(y, activation)
 
 
-def linear_grad_input(dy: FloatArray, weight: FloatArray) -> FloatArray:
+def linear_grad_input(
+    dy: FloatArray,
+    weight: FloatArray,
+    *,
+    activation: str | None = None,
+    y: FloatArray | None = None,
+) -> FloatArray:
     """``dx[n,c] = sum over k of dy[n,k] * w[c,k]``: dy is (N, K), weight (C, K), dx (N, C).
+
+    With the activation that linear applied and what it returned, y, dy is first multiplied by the
+    activation's derivative.
 
     Examples
     --------
@@ -72,11 +80,15 @@ def linear_grad_input(dy: FloatArray, weight: FloatArray) -> FloatArray:
             f"dy has shape {dy.shape} (N, K) and weight has shape {weight.shape} (C, K): "
             "expected the same K"
         )
-    return dy @ weight.T
+    return activate_grad_input(dy, activation, y) @ weight.T
 
 
-def linear_grad_weight(x: FloatArray, dy: FloatArray) -> FloatArray:
+def linear_grad_weight(
+    x: FloatArray, dy: FloatArray, *, activation: str | None = None, y: FloatArray | None = None
+) -> FloatArray:
     """``dw[c,k] = sum over n of x[n,c] * dy[n,k]``: x is (N, C), dy (N, K), dw (C, K).
+
+    activation and y are as in `linear_grad_input`.
 
     Examples
     --------
@@ -92,7 +104,7 @@ def linear_grad_weight(x: FloatArray, dy: FloatArray) -> FloatArray:
         raise ValueError(
             f"x has shape {x.shape} (N, C) and dy has shape {dy.shape} (N, K): expected the same N"
         )
-    return x.T @ dy
+    return x.T @ activate_grad_input(dy, activation, y)
 
 
 def linear_grad_bias(dy: FloatArray) -> FloatArray:

@@ -1,10 +1,11 @@
-"""The taps of a sliding window, each with the pixels that it reads."""
+"""The taps of a sliding window, each with the pixels that it reads, and the groups of channels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from rot180.arguments import FloatArray
 from rot180.geometry import Conv2dGeometry, Pool2dGeometry
 
 Pixels: TypeAlias = tuple[slice, slice, slice]
@@ -32,6 +33,11 @@ def taps(geometry: Conv2dGeometry | Pool2dGeometry) -> Iterator[tuple[int, int, 
         for s in range(kernel_w):
             columns, out_columns = _inside(s * dw - left, sw, width, out_width)
             yield r, s, (everything, rows, columns), (everything, out_rows, out_columns)
+
+
+def split_groups(array: FloatArray, groups: int) -> FloatArray:
+    """Split the last axis, the channels, into (groups, channels of a group)."""
+    return array.reshape(*array.shape[:-1], groups, array.shape[-1] // groups)
 
 
 def _inside(offset: int, stride: int, size: int, out: int) -> tuple[slice, slice]:
