@@ -48,17 +48,18 @@ inline void few_tile(const CorrelateTiles<T>& tiles, int64_t first_channel, int6
     const int64_t channel_stride = steps * W;
     const auto add = [&](const T* const(&window)[PIXELS], int64_t c, auto&& seen)
                          __attribute__((always_inline)) {
-        Vector<T> tap[CHANNELS];
+                             Vector<T> tap[CHANNELS];
 #pragma GCC unroll 16
-        for (int k = 0; k < CHANNELS; ++k) tap[k] = load(weight + k * channel_stride);
-        weight += W;
+                             for (int k = 0; k < CHANNELS; ++k)
+                                 tap[k] = load(weight + k * channel_stride);
+                             weight += W;
 #pragma GCC unroll 16
-        for (int i = 0; i < PIXELS; ++i) {
-            const Vector<T> value = seen(load(window[i] + c));
+                             for (int i = 0; i < PIXELS; ++i) {
+                                 const Vector<T> value = seen(load(window[i] + c));
 #pragma GCC unroll 16
-            for (int k = 0; k < CHANNELS; ++k) sum[i][k] += value * tap[k];
-        }
-    };
+                                 for (int k = 0; k < CHANNELS; ++k) sum[i][k] += value * tap[k];
+                             }
+                         };
     for (int64_t r = 0; r < tiles.run_count; ++r) {
         const Run run = tiles.runs[r];
         const T* window[PIXELS];

@@ -10,8 +10,8 @@ namespace {
 constexpr int depthwise_pixels = 4;
 constexpr int depthwise_grad_pixels = 16;
 
-// These kernels walk over several pixels at once, a pattern that hardware does not foresee: they ask
-// for the row after the window's last, and for what they will write, themselves.
+// These kernels walk over several pixels at once, a pattern that hardware does not foresee: they
+// ask for the row after the window's last, and for what they will write, themselves.
 
 // COLUMNS > 0 says that there are so many tap columns and that neighbouring pixels are as far apart
 // as neighbouring taps: then pixels share their loads of x.
@@ -48,8 +48,8 @@ inline void depthwise_tile(const DepthwiseRow<T>& row, const T* x, T* y, int64_t
                 const V tap = load<T, W>(weight + s * row.weight_column_stride);
 #pragma GCC unroll 16
                 for (int i = 0; i < PIXELS; ++i) {
-                    sum[i] += tap * load<T, W>(window + s * row.tap_column_stride +
-                                               i * row.x_stride);
+                    sum[i] +=
+                        tap * load<T, W>(window + s * row.tap_column_stride + i * row.x_stride);
                 }
             }
         }
@@ -101,8 +101,8 @@ inline void depthwise_grad_tile(const DepthwiseGradRow<T>& row, int64_t r, int64
     using V = Vector<T, W>;
     V sum[ROWS][COLUMNS];
     T* dw = row.dw + r * row.dw_row_stride + s * row.dw_column_stride + channel;
-    const T* x = row.x + first * row.x_stride + r * row.tap_row_stride +
-                 s * row.tap_column_stride + channel;
+    const T* x =
+        row.x + first * row.x_stride + r * row.tap_row_stride + s * row.tap_column_stride + channel;
     const T* dy = row.dy + first * row.dy_stride + channel;
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; ++i) {
@@ -119,8 +119,8 @@ inline void depthwise_grad_tile(const DepthwiseGradRow<T>& row, int64_t r, int64
         for (int i = 0; i < ROWS; ++i) {
 #pragma GCC unroll 16
             for (int j = 0; j < COLUMNS; ++j) {
-                sum[i][j] += value * load<T, W>(x + i * row.tap_row_stride +
-                                                j * row.tap_column_stride);
+                sum[i][j] +=
+                    value * load<T, W>(x + i * row.tap_row_stride + j * row.tap_column_stride);
             }
         }
         x += row.x_stride;

@@ -46,13 +46,14 @@ struct CorrelateTiles {
 // A run's last step covers its last `width` values, with zeros for those that the step before had.
 
 // Packs a panel: to[line*lanes + k] = from[line*line_stride + k*channel_stride], zero from
-// `channels` on. Returns whether all are finite.
+// `channels` on. Returns whether all are finite, if that is to be checked.
 template <class T>
 struct PackLines {
     const T* from;
     int64_t line_stride, channel_stride;
     int64_t lines, channels, lanes;
     T* to;
+    bool checked;
 };
 
 // Output pixels of one row of a depthwise correlation, one input channel for each output channel:
@@ -162,8 +163,8 @@ struct SgdConstants {
 
 template <class T>
 struct Kernels {
-    int width;        // lanes of one vector
-    int max_vectors;  // widest panel, in vectors
+    int width;                        // lanes of one vector
+    int max_vectors;                  // widest panel, in vectors
     int (*tile_pixels)(int vectors);  // rows of a register tile
 
     bool (*pack_lines)(const PackLines<T>&);

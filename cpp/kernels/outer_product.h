@@ -22,8 +22,8 @@ inline void outer_product_tile(const OuterProduct<T>& product, int64_t first_row
     const int64_t x_stride = product.x_stride, dy_stride = product.dy_stride;
     for (int64_t n = 0; n < product.images; ++n) {
         for (int64_t row = 0; row < product.rows; ++row) {
-            const T* x = product.x + first_row + n * product.x_image_stride +
-                         row * product.x_row_stride;
+            const T* x =
+                product.x + first_row + n * product.x_image_stride + row * product.x_row_stride;
             const T* dy = product.dy + n * product.dy_image_stride + row * product.dy_row_stride;
             for (int64_t column = product.columns; column > 0; --column) {
                 Vector<T> line[VECTORS];

@@ -45,7 +45,7 @@ bool pack_contiguous_channels(const PackLines<T>& pack) {
             store(to + k, value);
         }
     }
-    return check.all_finite();
+    return !pack.checked || check.all_finite();
 }
 
 // W vectors of W lanes turned into columns, by exchanging ever larger halves.
@@ -100,7 +100,7 @@ bool pack_contiguous_lines(const PackLines<T>& pack) {
             }
         }
     }
-    return check.all_finite();
+    return !pack.checked || check.all_finite();
 }
 
 template <class T>
@@ -114,7 +114,7 @@ bool pack_strided(const PackLines<T>& pack) {
             pack.to[line * pack.lanes + k] = value;
         }
     }
-    return check.all_finite();
+    return !pack.checked || check.all_finite();
 }
 
 template <class T>

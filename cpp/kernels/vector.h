@@ -59,8 +59,8 @@ inline void store(T* to, Vector<T, W> value) {
     memcpy(to, &value, sizeof value);
 }
 
-// The first `lanes` lanes, fewer than a vector has: pieces of fixed sizes, because a copy of variable
-// size would be a call.
+// The first `lanes` lanes, fewer than a vector has: pieces of fixed sizes, because a copy of
+// variable size would be a call.
 template <class T>
 inline void copy_lanes(T* to, const T* from, int64_t lanes) {
 #pragma GCC unroll 4

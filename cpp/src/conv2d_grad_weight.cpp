@@ -13,9 +13,11 @@ namespace rot180 {
 namespace {
 
 constexpr int64_t plenty_of_tasks = 16;
-// Accumulators live in registers for this many pixels before they go back to memory; x and dy of one
-// tile and so many pixels fit a first-level cache.
-constexpr int64_t pixels_per_block = 192;
+// Accumulators live in registers for this many pixels before they go back to memory; x and dy of
+// one tile and so many pixels fit a first-level cache.
+constexpr int64_t usual_pixels = 192;
+// Twice as many where the sums come from far away.
+constexpr int64_t large_sums_bytes = 2 * 1024 * 1024;
 // What a task reads of x again and again, and what it sums up, should stay in a second-level cache.
 constexpr int64_t x_bytes = 192 * 1024;
 constexpr int64_t sums_bytes = 256 * 1024;
@@ -23,6 +25,7 @@ constexpr int64_t pixels_worth_a_slot = 1024;
 constexpr int64_t lines_per_task = 128;
 constexpr int64_t largest_slots = int64_t(1) << 24;  // elements of partial sums
 constexpr int64_t packed_together = 64;
+constexpr int64_t pixels_packed_together = 16;
 constexpr int most_tile_rows = 12;
 // From so many channels on, those of a tile are copied side by side.
 constexpr int64_t channels_worth_packing = 12;
@@ -80,9 +83,11 @@ struct ChannelTiles {
     int64_t size(int64_t tile) const { return first(tile + 1) - first(tile); }
 };
 
-Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, int64_t panels,
-                  int64_t sums, int64_t element) {
+Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, int64_t panels, int64_t sums,
+                  int64_t element) {
     Schedule plan = {};
+    const int64_t pixels_per_block =
+        sums * element > large_sums_bytes ? 2 * usual_pixels : usual_pixels;
     plan.column_blocks = divide_up(shape.out_width, pixels_per_block);
     plan.columns = divide_up(shape.out_width, plan.column_blocks);
     const int64_t rows = std::clamp<int64_t>(pixels_per_block / plan.columns, 1, shape.out_height);
@@ -98,8 +103,8 @@ Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, int64_t p
     const Window window = window_of(shape, 0, 0, plan.rows, plan.columns);
     const int64_t x_size = plan.images * window.rows * window.columns * shape.in_channels;
     const int64_t most_ranges = plenty_of_tasks / 2;
-    plan.channel_ranges = std::clamp<int64_t>(x_size / (x_bytes / element), 1,
-                                              std::min(packs_x(shape) ? tiles.count : 1, most_ranges));
+    plan.channel_ranges = std::clamp<int64_t>(
+        x_size / (x_bytes / element), 1, std::min(packs_x(shape) ? tiles.count : 1, most_ranges));
     plan.panel_ranges = std::clamp<int64_t>(sums / plan.channel_ranges / (sums_bytes / element), 1,
                                             std::min(panels, most_ranges));
     plan.slots = divide_up(plenty_of_tasks, plan.ranges());
@@ -176,7 +181,7 @@ class Sum {
         step_w_ = packs_x_ && shape.kernel_width == 1 ? shape.stride_w : 1;
     }
 
-    // Elements of the copies of x, of dy with its derivative, and of one panel of it.
+    // Elements of the copies of x, of dy with its derivative, and of its panels.
     int64_t x_size() const {
         if (!copies_x_) return 0;
         return plan_.images * divide_up(window_.rows, step_h_) *
@@ -185,10 +190,13 @@ class Sum {
     int64_t product_size() const {
         return dy_.activation == Activation::none ? 0 : plan_.pixels() * shape_.out_channels;
     }
-    int64_t panel_size() const { return plan_.pixels() * panels_.most_lanes(); }
+    int64_t packed_size() const {
+        const int64_t panels = divide_up(panels_.count(), plan_.panel_ranges);
+        return plan_.pixels() * panels * panels_.most_lanes();
+    }
 
-    // sums is (panels, lines, lanes of the panel), bias (all lanes) or null. Both begin at zero.
-    void add(const Share& share, T* x_copy, T* product, T* panel_copy, T* sums, T* bias) const {
+    // sums is (panels, lines, lanes of the panel), bias (all lanes), zeros at first, or null.
+    void add(const Share& share, T* x_copy, T* product, T* packed, T* sums, T* bias) const {
         const int64_t lines = line_count(shape_);
         bool first = true;
         for (int64_t index = share.first_block; index < share.last_block; ++index) {
@@ -203,14 +211,16 @@ class Sum {
             const T* origin = nullptr;
             const Steps steps = read_x(block, share, x_copy, origin);
             const Delta delta = read_dy(block, product);
+            pack_dy(block, share, delta, packed);
             for (int64_t panel = share.first_panel; panel < share.last_panel; ++panel) {
-                pack_panel(block, delta, panel, panel_copy, outer);
                 const int64_t lanes = panels_.lanes(panel);
+                outer.dy = packed + packed_before(share, panel) * block.pixels();
+                outer.dy_stride = lanes;
+                outer.dy_row_stride = block.columns * lanes;
+                outer.dy_image_stride = block.rows * outer.dy_row_stride;
                 if (bias && share.first_tile == 0) {
-                    for (int64_t row = 0; row < block.images * block.rows; ++row) {
-                        kernels_.add_rows(panel_copy + row * block.columns * lanes, block.columns,
-                                          lanes, bias + panels_.lanes_before(panel));
-                    }
+                    kernels_.add_rows(outer.dy, block.pixels(), lanes,
+                                      bias + panels_.lanes_before(panel));
                 }
                 outer.vectors = panels_.vectors(panel);
                 outer.dw_stride = lanes;
@@ -234,10 +244,10 @@ class Sum {
  private:
     // Distances, in pixels of x as they lie in memory.
     struct Steps {
-        int64_t image, row;       // from one to the next
+        int64_t image, row;  // from one to the next
         int64_t tap_row, tap_column;
         int64_t output_row, output_column;  // of the windows of neighbouring outputs
-        int64_t pixels;           // of all images of the block
+        int64_t pixels;                     // of all images of the block
     };
 
     struct Delta {
@@ -322,8 +332,8 @@ class Sum {
     Delta read_dy(const Block& block, T* product) const {
         const int64_t channels = shape_.out_channels;
         const int64_t row_size = shape_.out_width * channels;
-        const int64_t at = ((block.image * shape_.out_height + block.i) * shape_.out_width +
-                            block.j) * channels;
+        const int64_t at =
+            ((block.image * shape_.out_height + block.i) * shape_.out_width + block.j) * channels;
         const int64_t image_stride = shape_.out_height * row_size;
         if (dy_.activation == Activation::none) return {dy_.dy + at, image_stride, row_size};
         const int64_t columns = block.columns * channels;
@@ -336,28 +346,34 @@ class Sum {
         return {product, block.rows * columns, columns};
     }
 
-    // dy of one panel as (pixels, lanes), zero past the last channel: the tile reads whole vectors,
-    // and reads them once for each of its rows, so they had better lie together.
-    void pack_panel(const Block& block, const Delta& delta, int64_t panel, T* to,
-                    OuterProduct<T>& outer) const {
+    // Lanes of the share's panels before this one.
+    int64_t packed_before(const Share& share, int64_t panel) const {
+        return panels_.lanes_before(panel) - panels_.lanes_before(share.first_panel);
+    }
+
+    // dy as (panel, pixels, lanes), zero past the last channel: the tile reads whole vectors, and
+    // reads them once for each of its rows, so they had better lie together. A few pixels at a time
+    // for all panels, so that dy is read in the order of memory.
+    void pack_dy(const Block& block, const Share& share, const Delta& delta, T* to) const {
         PackLines<T> pack = {};
         pack.line_stride = shape_.out_channels;
         pack.channel_stride = 1;
-        pack.lines = block.columns;
-        pack.channels = panels_.channels(panel);
-        pack.lanes = panels_.lanes(panel);
-        for (int64_t n = 0; n < block.images; ++n) {
-            for (int64_t i = 0; i < block.rows; ++i) {
-                pack.from = delta.origin + n * delta.image_stride + i * delta.row_stride +
-                            panels_.first_of_all(panel);
-                pack.to = to + (n * block.rows + i) * block.columns * pack.lanes;
-                kernels_.pack_lines(pack);
+        for (int64_t row = 0; row < block.images * block.rows; ++row) {
+            const T* from = delta.origin + row / block.rows * delta.image_stride +
+                            row % block.rows * delta.row_stride;
+            for (int64_t j = 0; j < block.columns; j += pixels_packed_together) {
+                const int64_t pixel = row * block.columns + j;
+                pack.lines = std::min(pixels_packed_together, block.columns - j);
+                for (int64_t panel = share.first_panel; panel < share.last_panel; ++panel) {
+                    pack.channels = panels_.channels(panel);
+                    pack.lanes = panels_.lanes(panel);
+                    pack.from = from + j * shape_.out_channels + panels_.first_of_all(panel);
+                    pack.to =
+                        to + packed_before(share, panel) * block.pixels() + pixel * pack.lanes;
+                    kernels_.pack_lines(pack);
+                }
             }
         }
-        outer.dy = to;
-        outer.dy_stride = pack.lanes;
-        outer.dy_row_stride = block.columns * pack.lanes;
-        outer.dy_image_stride = block.rows * outer.dy_row_stride;
     }
 
     void set_strides(const Steps& steps, int64_t pixel, OuterProduct<T>& outer) const {
@@ -366,19 +382,20 @@ class Sum {
         outer.x_image_stride = steps.image * pixel;
     }
 
-    // One tile of channels after the other, each at all its taps.
+    // Tap by tap, so that the sums are written in the order of memory.
     void add_packed(const Steps& steps, const Share& share, const T* x, OuterProduct<T>& outer,
                     T* sum) const {
-        for (int64_t tile = share.first_tile; tile < share.last_tile; ++tile) {
-            const int64_t first = tiles_.first(tile), size = tiles_.size(tile);
-            set_strides(steps, size, outer);
-            outer.tile_rows = size;
-            for (int64_t r = 0; r < shape_.kernel_height; ++r) {
-                for (int64_t s = 0; s < shape_.kernel_width; ++s) {
-                    outer.x = x + (first - tiles_.first(share.first_tile)) * steps.pixels +
-                              (r * steps.tap_row + s * steps.tap_column) * size;
-                    outer.dw = sum + ((r * shape_.kernel_width + s) * tiles_.channels + first) *
-                                         outer.dw_stride;
+        const int64_t first_channel = tiles_.first(share.first_tile);
+        for (int64_t r = 0; r < shape_.kernel_height; ++r) {
+            for (int64_t s = 0; s < shape_.kernel_width; ++s) {
+                const int64_t pixel = r * steps.tap_row + s * steps.tap_column;
+                T* tap = sum + (r * shape_.kernel_width + s) * tiles_.channels * outer.dw_stride;
+                for (int64_t tile = share.first_tile; tile < share.last_tile; ++tile) {
+                    const int64_t first = tiles_.first(tile), size = tiles_.size(tile);
+                    set_strides(steps, size, outer);
+                    outer.tile_rows = size;
+                    outer.x = x + (first - first_channel) * steps.pixels + pixel * size;
+                    outer.dw = tap + first * outer.dw_stride;
                     kernels_.outer_product(outer);
                 }
             }
@@ -500,7 +517,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     ScratchPlan own;
     const size_t x_at = own.add(exact ? 0 : sum.x_size(), sizeof(T));
     const size_t product_at = own.add(exact ? 0 : sum.product_size(), sizeof(T));
-    const size_t panel_at = own.add(exact ? 0 : sum.panel_size(), sizeof(T));
+    const size_t packed_at = own.add(exact ? 0 : sum.packed_size(), sizeof(T));
     const size_t own_at = memory.add(exact ? 0 : team, own.bytes());
     const Scratch scratch(memory.bytes());
     const auto array = [&](size_t at) { return reinterpret_cast<T*>(scratch.data() + at); };
@@ -512,7 +529,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
         const int64_t slot = task / plan.ranges();
         const Share share = share_of(plan, tiles, panel_count, slot, task % plan.ranges());
         const size_t mine = own_at + size_t(thread) * own.bytes();
-        sum.add(share, array(mine + x_at), array(mine + product_at), array(mine + panel_at),
+        sum.add(share, array(mine + x_at), array(mine + product_at), array(mine + packed_at),
                 sums + slot * lines * lanes, dbias ? biases + slot * lanes : nullptr);
     });
 

@@ -65,8 +65,8 @@ template <class T>
 Schedule schedule(const Correlation& part, const Panels& panels, int width, bool always_copied) {
     Schedule plan = {};
     plan.few = part.groups == 1 && part.group_out * 2 <= width && run_length(part) >= width;
-    plan.chunk_lines = std::max<int64_t>(
-        32, chunk_bytes / (panels.most_lanes() * int64_t(sizeof(T))));
+    plan.chunk_lines =
+        std::max<int64_t>(32, chunk_bytes / (panels.most_lanes() * int64_t(sizeof(T))));
     const int64_t panel_count = plan.few ? 1 : panels.count();
 
     const int64_t pixel_bytes = part.channels * int64_t(sizeof(T));
@@ -81,8 +81,7 @@ Schedule schedule(const Correlation& part, const Panels& panels, int width, bool
     const Window row = window_of(part, 0, 0, 1, plan.columns);
     const int64_t row_bytes = row.columns * pixel_bytes * part.stride_h;
     const int64_t fitting_rows = window_bytes / row_bytes - row.rows / part.stride_h;
-    const int64_t most_rows =
-        part.out_rows / divide_up(wanted, part.batch * plan.column_blocks);
+    const int64_t most_rows = part.out_rows / divide_up(wanted, part.batch * plan.column_blocks);
     const int64_t rows = std::max<int64_t>(1, std::min(fitting_rows, most_rows));
     plan.row_blocks = divide_up(part.out_rows, rows);
     plan.rows = divide_up(part.out_rows, plan.row_blocks);
@@ -102,8 +101,8 @@ Schedule schedule(const Correlation& part, const Panels& panels, int width, bool
     plan.packed_first = plan.few || plan.blocks() > 2;
 
     const Window block = window_of(part, 0, 0, plan.rows, plan.columns);
-    plan.exact = (has_border(part) || always_copied) &&
-                 window_too_large(block, part.channels * plan.images);
+    plan.exact =
+        (has_border(part) || always_copied) && window_too_large(block, part.channels * plan.images);
     return plan;
 }
 
@@ -205,6 +204,7 @@ struct Product {
         pack.channel_stride = part.weight_out_stride;
         pack.channels = panels.channels(panel);
         pack.lanes = panels.lanes(panel);
+        pack.checked = true;
         bool finite = true;
         for (int64_t line = first; line < first + count; line += pack.lines) {
             const int64_t c = line % part.run, tap = line / part.run;
@@ -231,8 +231,7 @@ struct Product {
                     for (int64_t c = begin; c < begin + width; ++c, ++to) {
                         const int64_t line = run * length + c;
                         const int64_t tap = line / part.run;
-                        const T* from = channel +
-                                        tap / part.tap_columns * part.weight_row_stride +
+                        const T* from = channel + tap / part.tap_columns * part.weight_row_stride +
                                         tap % part.tap_columns * part.weight_column_stride +
                                         line % part.run * part.weight_in_stride;
                         *to = c < step ? T(0) : *from;
@@ -291,7 +290,7 @@ struct Product {
         return finite;
     }
 
-  private:
+ private:
     // The windows of the block, in place or copied with zeros around them: where each pixel's
     // window begins. Returns the distance of two rows.
     int64_t read_windows(const Block& block, T* copy, const T*& origin, int64_t* x_at) const {
@@ -420,11 +419,11 @@ void correlate(const std::vector<Correlation>& given, const OutputGradient<T>& x
         plan.first_task = tasks;
         tasks += plan.tasks();
         // A run of few channels may fill its last vector twice.
-        const int64_t lines = plan.few ? divide_up(run_length(part), kernels.width) *
-                                             kernels.width * run_count(part)
-                                       : line_count(part);
-        weight_at.push_back(memory.add(plan.packed_first ? lines * panels.all_lanes() : 0,
-                                       sizeof(T)));
+        const int64_t lines =
+            plan.few ? divide_up(run_length(part), kernels.width) * kernels.width * run_count(part)
+                     : line_count(part);
+        weight_at.push_back(
+            memory.add(plan.packed_first ? lines * panels.all_lanes() : 0, sizeof(T)));
         grow(workspace, part, plan, panels.most_lanes(), always_copied);
         operations += double(part.batch) * double(part.out_rows) * double(part.out_columns) *
                       double(panels.all_lanes()) * double(lines + 1) / 8;
@@ -479,8 +478,8 @@ void correlate(const std::vector<Correlation>& given, const OutputGradient<T>& x
     }
 }
 
-template void correlate(const std::vector<Correlation>&, const OutputGradient<float>&,
-                        const float*, const float*, Activation, float*);
+template void correlate(const std::vector<Correlation>&, const OutputGradient<float>&, const float*,
+                        const float*, Activation, float*);
 template void correlate(const std::vector<Correlation>&, const OutputGradient<double>&,
                         const double*, const double*, Activation, double*);
 

@@ -74,16 +74,16 @@ void depthwise_output_row(const Kernels<T>& kernels, const Correlation& part,
     row.bias = operands.bias;
     row.y_stride = part.y_column_stride;
     row.channels = part.channels;
-    const bool in_kernel = operands.activation == Activation::relu ||
-                           operands.activation == Activation::leaky_relu;
+    const bool in_kernel =
+        operands.activation == Activation::relu || operands.activation == Activation::leaky_relu;
     row.activation = in_kernel ? operands.activation : Activation::none;
     // Where no tap row is inside, no pointer may leave the image either.
     const int64_t h = rows.count > 0 ? top + rows.first * part.dilation_h - first_row : 0;
     for_columns(part.out_columns, part.stride_w, part.left, part.tap_columns, part.dilation_w,
                 part.width, [&](int64_t j, int64_t columns, Taps taps) {
-                    const int64_t w =
-                        taps.count > 0 ? j * part.stride_w - part.left + taps.first * part.dilation_w
-                                       : 0;
+                    const int64_t w = taps.count > 0 ? j * part.stride_w - part.left +
+                                                           taps.first * part.dilation_w
+                                                     : 0;
                     row.x = image + (h * part.width + w) * part.channels;
                     row.weight = operands.weight + part.weight_offset +
                                  rows.first * part.weight_row_stride +
@@ -179,8 +179,7 @@ void depthwise_grad_weight(const Conv2dShape& shape, const T* x, const OutputGra
     const int64_t slot_size = (taps + 1) * channels;
     const int64_t slots = std::min(
         {plenty_of_tasks / 2, rows, std::max<int64_t>(1, rows * row_size / fewest_row_values)});
-    const int team =
-        team_size(slots, double(rows) * double(row_size) * double(taps + 4) / 8);
+    const int team = team_size(slots, double(rows) * double(row_size) * double(taps + 4) / 8);
     ScratchPlan memory;
     const size_t sums_at = memory.add(slots * slot_size, sizeof(T));
     const int64_t copy_stride = divide_up(copied ? row_size : 0, 16) * 16;

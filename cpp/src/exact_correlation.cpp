@@ -22,8 +22,8 @@ void exact_pixel(const Kernels<T>& kernels, const Correlation& part, const Outpu
                 const int64_t group = in / part.run;
                 T value;
                 read_values(kernels, x, pixel + in, 1, &value);
-                const T* line = tap + group * part.weight_group_stride +
-                                in % part.run * part.weight_in_stride;
+                const T* line =
+                    tap + group * part.weight_group_stride + in % part.run * part.weight_in_stride;
                 for (int64_t k = 0; k < part.group_out; ++k) {
                     out[group * part.group_out + k] += value * line[k * part.weight_out_stride];
                 }

@@ -9,8 +9,8 @@
 
 namespace rot180 {
 
-// At least 64-byte aligned, on huge pages where the size allows and the system has them: kernels walk
-// over far more small pages than a processor remembers. For std::free. Throws std::bad_alloc.
+// At least 64-byte aligned, on huge pages where the size allows and the system has them: kernels
+// walk over far more small pages than a processor remembers. For std::free. Throws std::bad_alloc.
 inline void* allocate_pages(size_t bytes) {
     constexpr size_t alignment = 64, huge_page = size_t(2) << 20;
     void* block = nullptr;

@@ -73,7 +73,8 @@ int cgroup_threads() {
         std::getline(fields, controllers, ':');
         std::getline(fields, path);
         const bool v2 = controllers.empty();
-        if (!v2 && controllers.find("cpu") == std::string::npos) continue;
+        // A list such as "cpu,cpuacct"; "cpuset" is another controller.
+        if (!v2 && ("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
         const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
         for (; path.size() > 1; path.erase(path.rfind('/'))) {
             cpus = std::min(cpus, quota_of(root + path));

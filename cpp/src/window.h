@@ -31,7 +31,8 @@ void read_values(const Kernels<T>& kernels, const OutputGradient<T>& gradient, i
     }
 }
 
-// Copies a window of the image that begins at x[image], as (rows, columns, channels), zeros outside.
+// Copies a window of the image that begins at x[image], as (rows, columns, channels), zeros
+// outside.
 template <class T>
 void copy_window(const Kernels<T>& kernels, const Window& window, int64_t height, int64_t width,
                  int64_t channels, const OutputGradient<T>& x, int64_t image, T* to) {

@@ -70,9 +70,9 @@ void conv2d_grad_bias(int64_t pixels, int64_t channels, const T* dy, T* dbias);
 
 // The transposed convolution: the map that takes the convolution's outputs to its inputs,
 //     y = activation(bias + conv2d_grad_input(shape, x, weight)),
-// so x is (batch, out_height, out_width, out_channels), y is (batch, height, width, in_channels) and
-// bias, which may be null, is (in_channels). Its gradients are conv2d (by x), conv2d_grad_weight
-// with x and dy exchanged (by weight) and conv2d_grad_bias.
+// so x is (batch, out_height, out_width, out_channels), y is (batch, height, width, in_channels)
+// and bias, which may be null, is (in_channels). Its gradients are conv2d (by x),
+// conv2d_grad_weight with x and dy exchanged (by weight) and conv2d_grad_bias.
 template <class T>
 void conv_transpose2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
                       Activation activation, T* y);
