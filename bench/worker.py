@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import sys
 import time
@@ -20,8 +21,9 @@ from bench.rows import parse
 from bench.shapes import Shape
 from bench.variant import Variant
 
-# What is shorter than this is timed in a series of calls.
-SHORT_SECONDS = 1e-4
+# What is shorter than this is timed in a series of calls, as one follows another in training: a
+# single short call measures how fast an idle core wakes.
+TURN_SECONDS = 5e-3
 
 
 def start_rot180(threads: int | None) -> dict[str, Any]:
@@ -66,17 +68,17 @@ def variants_of(library: str, request: dict[str, Any]) -> dict[str, Variant]:
 
 
 def seconds_per_call(run: Callable[[], Any]) -> float:
-    """Time one call, or as many as it takes to measure one."""
-    run()  # wakes the threads: in training, one kernel follows another
-    calls = 1
-    while True:
+    """Time one call, or as many as fill a turn."""
+    run()  # wakes the threads
+
+    def timed(calls: int) -> float:
         start = time.perf_counter()
         for _ in range(calls):
             run()
-        seconds = time.perf_counter() - start
-        if seconds >= SHORT_SECONDS:
-            return seconds / calls
-        calls *= 10
+        return (time.perf_counter() - start) / calls
+
+    once = timed(1)
+    return once if once >= TURN_SECONDS else timed(math.ceil(TURN_SECONDS / once))
 
 
 def serve(library: str) -> None:

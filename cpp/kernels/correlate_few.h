@@ -109,11 +109,16 @@ void correlate_few(const CorrelateTiles<T>& tiles) {
     for (int64_t r = 0; r < tiles.run_count; ++r) {
         steps += (tiles.runs[r].length + width<T> - 1) / width<T>;
     }
-    int64_t k = 0;
-    for (; k + 4 <= tiles.channels; k += 4) few_pixels_of<T, 4>(tiles, k, steps);
-    if (k + 3 == tiles.channels) return few_pixels_of<T, 3>(tiles, k, steps);
-    if (k + 2 == tiles.channels) return few_pixels_of<T, 2>(tiles, k, steps);
-    if (k + 1 == tiles.channels) return few_pixels_of<T, 1>(tiles, k, steps);
+    // As few groups of channels as will do, as even as possible.
+    const int64_t groups = (tiles.channels + few_channels - 1) / few_channels;
+    for (int64_t group = 0; group < groups; ++group) {
+        const int64_t first = group * tiles.channels / groups;
+        const int64_t channels = (group + 1) * tiles.channels / groups - first;
+        if (channels == 4) few_pixels_of<T, 4>(tiles, first, steps);
+        if (channels == 3) few_pixels_of<T, 3>(tiles, first, steps);
+        if (channels == 2) few_pixels_of<T, 2>(tiles, first, steps);
+        if (channels == 1) few_pixels_of<T, 1>(tiles, first, steps);
+    }
 }
 
 }  // namespace

@@ -11,7 +11,13 @@ constexpr int depthwise_pixels = 4;
 constexpr int depthwise_grad_pixels = 16;
 
 // These kernels walk over several pixels at once, a pattern that hardware does not foresee: they
-// ask for the row after the window's last, and for what they will write, themselves.
+// ask for what the next row reads, and for what they will write, themselves.
+template <class T>
+inline void prefetch_share(const Ahead<T>& ahead, int64_t first, int64_t count, int64_t of) {
+    constexpr int64_t line = cache_line / int64_t(sizeof(T));
+    const int64_t end = ahead.size * (first + count) / of;
+    for (int64_t i = ahead.size * first / of; i < end; i += line) prefetch(ahead.data, i);
+}
 
 // COLUMNS > 0 says that there are so many tap columns and that neighbouring pixels are as far apart
 // as neighbouring taps: then pixels share their loads of x.
@@ -23,7 +29,6 @@ inline void depthwise_tile(const DepthwiseRow<T>& row, const T* x, T* y, int64_t
 #pragma GCC unroll 16
     for (int i = 0; i < PIXELS; ++i) {
         sum[i] = start;
-        prefetch(x, channel + row.tap_rows * row.tap_row_stride + i * row.x_stride);
         prefetch_to_write(y, channel + (PIXELS + i) * row.y_stride);
     }
     for (int64_t r = 0; r < row.tap_rows; ++r) {
@@ -80,6 +85,7 @@ template <class T, int COLUMNS>
 void depthwise_row_of(const DepthwiseRow<T>& row) {
     for (int64_t p = 0; p < row.pixels; p += depthwise_pixels) {
         const int64_t left = row.pixels - p;
+        prefetch_share(row.ahead, p, left < depthwise_pixels ? left : depthwise_pixels, row.pixels);
         depthwise_tiles<T, depthwise_pixels, COLUMNS>(
             row, left < depthwise_pixels ? left : depthwise_pixels, row.x + p * row.x_stride,
             row.y + p * row.y_stride);
@@ -113,8 +119,6 @@ inline void depthwise_grad_tile(const DepthwiseGradRow<T>& row, int64_t r, int64
     }
     for (int64_t p = 0; p < pixels; ++p) {
         const V value = load<T, W>(dy);
-        prefetch(x, ROWS * row.tap_row_stride);
-        prefetch(dy, depthwise_grad_pixels * row.dy_stride);
 #pragma GCC unroll 16
         for (int i = 0; i < ROWS; ++i) {
 #pragma GCC unroll 16
@@ -156,6 +160,8 @@ void depthwise_grad_row(const DepthwiseGradRow<T>& row) {
     for (int64_t first = 0; first < row.pixels; first += depthwise_grad_pixels) {
         const int64_t rest = row.pixels - first;
         const int64_t pixels = rest < depthwise_grad_pixels ? rest : depthwise_grad_pixels;
+        prefetch_share(row.x_ahead, first, pixels, row.pixels);
+        prefetch_share(row.dy_ahead, first, pixels, row.pixels);
         for (int64_t r = 0; r < row.tap_rows; r += 3) {
             for (int64_t s = 0; s < row.tap_columns; s += 3) {
                 const int64_t left = row.tap_rows - r;

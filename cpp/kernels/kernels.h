@@ -56,6 +56,13 @@ struct PackLines {
     bool checked;
 };
 
+// Memory that a later call will read, to be asked for meanwhile; size 0 for none.
+template <class T>
+struct Ahead {
+    const T* data;
+    int64_t size;
+};
+
 // Output pixels of one row of a depthwise correlation, one input channel for each output channel:
 //   y[p*y_stride + k] = activation(bias[k] + sum over r,s of
 //       x[p*x_stride + r*tap_row_stride + s*tap_column_stride + k]
@@ -71,6 +78,7 @@ struct DepthwiseRow {
     T* y;
     int64_t y_stride;
     int64_t pixels, channels;
+    Ahead<T> ahead;
     Activation activation;  // as in CorrelateTiles
 };
 
@@ -87,6 +95,7 @@ struct DepthwiseGradRow {
     T* dw;
     int64_t dw_row_stride, dw_column_stride;
     int64_t pixels, channels;
+    Ahead<T> x_ahead, dy_ahead;
 };
 
 // A weight gradient summed over a block of pixels, (images, rows, columns), one panel of channels:

@@ -61,10 +61,25 @@ Correlation flattened(Correlation part) {
     return part;
 }
 
+// Whether vectors had better run along the reduction than over output channels, by the
+// multiply-adds that either spends on one output: padding lanes here, a run's last vector and the
+// final sum there.
+bool few_is_faster(const Correlation& part, const Panels& panels, int width) {
+    const int64_t length = run_length(part);
+    if (part.groups > 1 || length < width) return false;
+    constexpr double final_sum = 12;
+    const double steps = double(divide_up(length, width));
+    const double few =
+        steps * width / double(length) + final_sum / (double(run_count(part)) * steps);
+    // A panel of one vector has as many loads as multiply-adds.
+    const double one_vector = panels.all_lanes() == width ? 1.1 : 1;
+    return few < one_vector * double(panels.all_lanes()) / double(part.group_out);
+}
+
 template <class T>
 Schedule schedule(const Correlation& part, const Panels& panels, int width, bool always_copied) {
     Schedule plan = {};
-    plan.few = part.groups == 1 && part.group_out * 2 <= width && run_length(part) >= width;
+    plan.few = few_is_faster(part, panels, width);
     plan.chunk_lines =
         std::max<int64_t>(32, chunk_bytes / (panels.most_lanes() * int64_t(sizeof(T))));
     const int64_t panel_count = plan.few ? 1 : panels.count();
@@ -218,35 +233,33 @@ struct Product {
         return finite;
     }
 
-    // Packs all weights as correlate_few reads them: (group_out, steps of `width` values).
-    bool pack_few() const {
+    // Packs one channel as correlate_few reads it.
+    bool pack_channel(int64_t k) const {
         const int64_t width = kernels.width, length = run_length(part);
-        T* to = packed_weight;
+        const int64_t repeated = divide_up(length, width) * width - length;
+        const int64_t columns = one_run(part) ? 1 : part.tap_columns;
+        T* to = packed_weight + k * run_count(part) * (length + repeated);
+        const T* channel = plain.weight + part.weight_offset + k * part.weight_out_stride;
         T sum_of_zeros = 0;  // 0 * w is zero unless w is infinite or NaN
-        for (int64_t k = 0; k < part.group_out; ++k) {
-            const T* channel = plain.weight + part.weight_offset + k * part.weight_out_stride;
-            for (int64_t run = 0; run < run_count(part); ++run) {
-                for (int64_t step = 0; step < length; step += width) {
-                    const int64_t begin = std::min(step, length - width);
-                    for (int64_t c = begin; c < begin + width; ++c, ++to) {
-                        const int64_t line = run * length + c;
-                        const int64_t tap = line / part.run;
-                        const T* from = channel + tap / part.tap_columns * part.weight_row_stride +
-                                        tap % part.tap_columns * part.weight_column_stride +
-                                        line % part.run * part.weight_in_stride;
-                        *to = c < step ? T(0) : *from;
-                        sum_of_zeros += T(0) * *to;
-                    }
-                }
+        for (int64_t run = 0; run < run_count(part); ++run) {
+            const T* row = channel + run / columns * part.weight_row_stride +
+                           run % columns * part.weight_column_stride;
+            for (int64_t c = 0; c < length; ++c) {
+                if (c == length + repeated - width) to = std::fill_n(to, repeated, T(0));
+                *to = row[c / part.run * part.weight_column_stride +
+                          c % part.run * part.weight_in_stride];
+                sum_of_zeros += T(0) * *to++;
             }
         }
         return sum_of_zeros == T(0);
     }
 
-    bool pack_panel(int64_t panel) const {
-        if (plan.few) return pack_few();
-        return pack_lines(panel, 0, line_count(part),
-                          packed_weight + panels.lanes_before(panel) * line_count(part));
+    int64_t pack_tasks() const { return plan.few ? part.group_out : panels.count(); }
+
+    bool pack(int64_t task) const {
+        if (plan.few) return pack_channel(task);
+        return pack_lines(task, 0, line_count(part),
+                          packed_weight + panels.lanes_before(task) * line_count(part));
     }
 
     // Returns whether every weight that it packed is finite.
@@ -447,16 +460,16 @@ void correlate(const std::vector<Correlation>& given, const OutputGradient<T>& x
 
     std::vector<std::atomic<bool>> finite(parts.size());
     for (auto& flag : finite) flag = true;
-    const bool any_packed_first =
-        std::any_of(plans.begin(), plans.end(), [](const Schedule& p) { return p.packed_first; });
-    if (any_packed_first) {
-        parallel_for(int64_t(parts.size()) * panels.count(), team, [&](int64_t task, int) {
-            const size_t p = size_t(task / panels.count());
-            const int64_t panel = task % panels.count();
-            if (!plans[p].packed_first || panel >= products[p].panel_count()) return;
-            if (!products[p].pack_panel(panel)) finite[p] = false;
-        });
+    int64_t pack_tasks = 0;
+    for (const Product<T>& product : products) {
+        if (product.plan.packed_first) pack_tasks = std::max(pack_tasks, product.pack_tasks());
     }
+    parallel_for(pack_tasks * int64_t(parts.size()), team, [&](int64_t task, int) {
+        const size_t p = size_t(task / pack_tasks);
+        const int64_t index = task % pack_tasks;
+        if (!plans[p].packed_first || index >= products[p].pack_tasks()) return;
+        if (!products[p].pack(index)) finite[p] = false;
+    });
 
     parallel_for(tasks, team, [&](int64_t task, int thread) {
         const auto next = std::upper_bound(

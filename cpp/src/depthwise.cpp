@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t plenty_of_tasks = 32;
 constexpr int64_t fewest_row_values = 4096;  // in one task
+constexpr int64_t copied_channels = 64;
 
 // Taps [first, first + count) of an axis lie inside the image for an output at `origin`, where the
 // first tap is.
@@ -49,54 +50,143 @@ int64_t rows_per_task(int64_t batch, int64_t rows, int64_t row_values) {
     return std::clamp<int64_t>(std::max(worth_it, fair), 1, rows);
 }
 
+// Pixels so far apart in memory that those of a window fall into few sets of a first-level cache
+// and push one another out.
 template <class T>
-struct DepthwiseOperands {
-    const T* weight;
-    const T* bias;
-    Activation activation;
-    T* y;
+bool pixels_collide(int64_t channels) {
+    return channels * int64_t(sizeof(T)) % 1024 == 0;
+}
+
+// Some channels of some rows of an image, in place or copied side by side.
+template <class T>
+struct Rows {
+    const T* data;  // of `first` row
+    int64_t first, last;
+    int64_t row_stride, pixel_stride;
+
+    const T* at(int64_t h, int64_t w) const {
+        return data + (h - first) * row_stride + w * pixel_stride;
+    }
 };
 
-// One row of outputs; `image` is x's, or that of a copy whose first row is `first_row`.
+// How the drivers below read images of (height, width, channels), and where their copies end up.
+template <class T>
+class RowReader {
+ public:
+    RowReader(const OutputGradient<T>& x, int64_t height, int64_t width, int64_t channels)
+        : kernels_(rot180::kernels<T>()),
+          x_(x),
+          height_(height),
+          width_(width),
+          channels_(channels),
+          copies_(x.activation != Activation::none || pixels_collide<T>(channels)) {}
+
+    bool copies() const { return copies_; }
+    int64_t copy_size(int64_t rows, int64_t channels) const {
+        return copies_ ? std::min(rows, height_) * width_ * channels : 0;
+    }
+
+    // Rows [first, last) as far as the image has them, channels [channel, channel + count).
+    Rows<T> read(int64_t image, int64_t first, int64_t last, int64_t channel, int64_t count,
+                 T* copy) const {
+        Rows<T> rows = {};
+        rows.first = std::clamp<int64_t>(first, 0, height_);
+        rows.last = std::clamp<int64_t>(last, rows.first, height_);
+        const int64_t at = (image * height_ + rows.first) * width_ * channels_ + channel;
+        if (!copies_) {
+            rows.data = x_.dy + at;
+            rows.pixel_stride = channels_;
+        } else {
+            rows.data = copy;
+            rows.pixel_stride = count;
+            const int64_t pixels = (rows.last - rows.first) * width_;
+            for (int64_t p = 0; p < pixels; ++p) {
+                read_values(kernels_, x_, at + p * channels_, count, copy + p * count);
+            }
+        }
+        rows.row_stride = width_ * rows.pixel_stride;
+        return rows;
+    }
+
+ private:
+    const Kernels<T>& kernels_;
+    const OutputGradient<T>& x_;
+    int64_t height_, width_, channels_;
+    bool copies_;
+};
+
+// The rows from `next` on that follow those already in use, where rows are read in place.
+template <class T>
+Ahead<T> ahead_of(const Rows<T>& rows, int64_t used, int64_t next) {
+    const int64_t last = std::min(next, rows.last);
+    if (last <= used || used < rows.first) return {nullptr, 0};
+    return {rows.at(used, 0), (last - used) * rows.row_stride};
+}
+
+template <class T>
+struct DepthwiseOperands {
+    const T* weight;  // of tap (0, 0), first channel
+    int64_t weight_row_stride, weight_column_stride;
+    const T* bias;
+    Activation activation;
+};
+
+bool in_kernel(Activation activation) {
+    return activation == Activation::relu || activation == Activation::leaky_relu;
+}
+
+// One row of outputs, `channels` of them.
 template <class T>
 void depthwise_output_row(const Kernels<T>& kernels, const Correlation& part,
-                          const DepthwiseOperands<T>& operands, const T* image, int64_t first_row,
-                          int64_t i, T* y) {
+                          const DepthwiseOperands<T>& operands, const Rows<T>& x, int64_t i,
+                          int64_t channels, T* y) {
     const int64_t top = i * part.stride_h - part.top;
     const Taps rows = taps_inside(top, part.tap_rows, part.dilation_h, part.height);
     DepthwiseRow<T> row = {};
-    row.x_stride = part.stride_w * part.channels;
-    row.tap_row_stride = part.dilation_h * part.width * part.channels;
-    row.tap_column_stride = part.dilation_w * part.channels;
+    row.x_stride = part.stride_w * x.pixel_stride;
+    row.tap_row_stride = part.dilation_h * x.row_stride;
+    row.tap_column_stride = part.dilation_w * x.pixel_stride;
     row.tap_rows = rows.count;
-    row.weight_row_stride = part.weight_row_stride;
-    row.weight_column_stride = part.weight_column_stride;
+    row.weight_row_stride = operands.weight_row_stride;
+    row.weight_column_stride = operands.weight_column_stride;
     row.bias = operands.bias;
     row.y_stride = part.y_column_stride;
-    row.channels = part.channels;
-    const bool in_kernel =
-        operands.activation == Activation::relu || operands.activation == Activation::leaky_relu;
-    row.activation = in_kernel ? operands.activation : Activation::none;
+    row.channels = channels;
+    row.activation = in_kernel(operands.activation) ? operands.activation : Activation::none;
     // Where no tap row is inside, no pointer may leave the image either.
-    const int64_t h = rows.count > 0 ? top + rows.first * part.dilation_h - first_row : 0;
+    const int64_t h = rows.count > 0 ? top + rows.first * part.dilation_h : x.first;
+    const int64_t used = top + (part.tap_rows - 1) * part.dilation_h + 1;
+    const Ahead<T> ahead = ahead_of(x, used, used + part.stride_h);
     for_columns(part.out_columns, part.stride_w, part.left, part.tap_columns, part.dilation_w,
                 part.width, [&](int64_t j, int64_t columns, Taps taps) {
                     const int64_t w = taps.count > 0 ? j * part.stride_w - part.left +
                                                            taps.first * part.dilation_w
                                                      : 0;
-                    row.x = image + (h * part.width + w) * part.channels;
-                    row.weight = operands.weight + part.weight_offset +
-                                 rows.first * part.weight_row_stride +
-                                 taps.first * part.weight_column_stride;
+                    row.x = x.at(h, w);
+                    row.weight = operands.weight + rows.first * row.weight_row_stride +
+                                 taps.first * row.weight_column_stride;
                     row.tap_columns = taps.count;
                     row.y = y + j * part.y_column_stride;
                     row.pixels = columns;
+                    row.ahead = columns > 1 ? ahead : Ahead<T>{};
                     kernels.depthwise_row(row);
                 });
-    if (in_kernel || operands.activation == Activation::none) return;
+    if (in_kernel(operands.activation) || operands.activation == Activation::none) return;
     for (int64_t j = 0; j < part.out_columns; ++j) {
         T* pixel = y + j * part.y_column_stride;
-        kernels.activate(operands.activation, part.channels, pixel, T(0), pixel);
+        kernels.activate(operands.activation, channels, pixel, T(0), pixel);
+    }
+}
+
+// Weights of some channels side by side: (tap_rows, tap_columns, count).
+template <class T>
+void copy_weight(const Correlation& part, const T* weight, int64_t channel, int64_t count, T* to) {
+    for (int64_t r = 0; r < part.tap_rows; ++r) {
+        for (int64_t s = 0; s < part.tap_columns; ++s, to += count) {
+            const T* tap = weight + part.weight_offset + r * part.weight_row_stride +
+                           s * part.weight_column_stride + channel;
+            std::copy(tap, tap + count, to);
+        }
     }
 }
 
@@ -106,31 +196,31 @@ template <class T>
 void correlate_depthwise(const std::vector<Correlation>& parts, const OutputGradient<T>& x,
                          const T* weight, const T* bias, Activation activation, T* y) {
     const Kernels<T>& kernels = rot180::kernels<T>();
-    const DepthwiseOperands<T> operands = {weight, bias, activation, y};
-    const bool copied = x.activation != Activation::none;
+    const int64_t channels = parts[0].channels;
+    const RowReader<T> reader(x, parts[0].height, parts[0].width, channels);
+    const int64_t together = reader.copies() ? std::min(channels, copied_channels) : channels;
 
     std::vector<int64_t> first_task = {0}, block_rows;
     double operations = 0;
-    int64_t copy_size = 0;
+    int64_t copy_size = 0, weight_size = 0;
     for (const Correlation& part : parts) {
-        const int64_t rows =
-            rows_per_task(part.batch, part.out_rows, part.out_columns * part.channels);
+        const int64_t rows = rows_per_task(part.batch, part.out_rows, part.out_columns * channels);
         block_rows.push_back(rows);
         first_task.push_back(first_task.back() + part.batch * divide_up(part.out_rows, rows));
         const double values = double(part.batch) * double(part.out_rows) *
-                              double(part.out_columns) * double(part.channels);
+                              double(part.out_columns) * double(channels);
         operations += values * double(part.tap_rows * part.tap_columns + 4) / 8;
-        if (copied) {
-            const Window window = window_of(part, 0, 0, rows, 1);
-            const int64_t reach = std::min(window.rows, part.height);
-            copy_size = std::max(copy_size, reach * part.width * part.channels);
-        }
+        copy_size =
+            std::max(copy_size, reader.copy_size(window_of(part, 0, 0, rows, 1).rows, together));
+        weight_size = std::max(weight_size, part.tap_rows * part.tap_columns * together);
     }
     const int64_t tasks = first_task.back();
     const int team = team_size(tasks, operations);
+    ScratchPlan own;
+    const size_t weight_at = own.add(reader.copies() ? weight_size : 0, sizeof(T));
+    const size_t copy_at = own.add(copy_size, sizeof(T));
     ScratchPlan memory;
-    const int64_t copy_stride = divide_up(copy_size, 16) * 16;
-    memory.add(copy_stride * team, sizeof(T));
+    memory.add(team, own.bytes());
     const Scratch scratch(memory.bytes());
 
     parallel_for(tasks, team, [&](int64_t task, int thread) {
@@ -141,23 +231,27 @@ void correlate_depthwise(const std::vector<Correlation>& parts, const OutputGrad
         const int64_t n = (task - first_task[p]) / blocks;
         const int64_t begin = (task - first_task[p]) % blocks * block_rows[p];
         const int64_t end = std::min(begin + block_rows[p], part.out_rows);
-        const int64_t image_at = n * part.height * part.width * part.channels;
-        const T* image = x.dy + image_at;
-        int64_t first_row = 0;
-        if (copied) {
-            const Window window = window_of(part, begin, 0, end - begin, 1);
-            first_row = std::clamp<int64_t>(window.top, 0, part.height);
-            const int64_t last = std::clamp<int64_t>(window.top + window.rows, 0, part.height);
-            T* copy = reinterpret_cast<T*>(scratch.data()) + thread * copy_stride;
-            const int64_t row_size = part.width * part.channels;
-            read_values(kernels, x, image_at + first_row * row_size,
-                        std::max<int64_t>(0, last - first_row) * row_size, copy);
-            image = copy;
-        }
-        for (int64_t i = begin; i < end; ++i) {
-            depthwise_output_row(
-                kernels, part, operands, image, first_row, i,
-                y + part.y_offset + n * part.y_image_stride + i * part.y_row_stride);
+        const Window window = window_of(part, begin, 0, end - begin, 1);
+        char* mine = scratch.data() + size_t(thread) * own.bytes();
+        T* packed_weight = reinterpret_cast<T*>(mine + weight_at);
+        for (int64_t channel = 0; channel < channels; channel += together) {
+            const int64_t count = std::min(together, channels - channel);
+            const Rows<T> rows = reader.read(n, window.top, window.top + window.rows, channel,
+                                             count, reinterpret_cast<T*>(mine + copy_at));
+            DepthwiseOperands<T> operands = {weight + part.weight_offset, part.weight_row_stride,
+                                             part.weight_column_stride,
+                                             bias ? bias + channel : nullptr, activation};
+            if (reader.copies()) {
+                copy_weight(part, weight, channel, count, packed_weight);
+                operands.weight = packed_weight;
+                operands.weight_row_stride = part.tap_columns * count;
+                operands.weight_column_stride = count;
+            }
+            for (int64_t i = begin; i < end; ++i) {
+                depthwise_output_row(
+                    kernels, part, operands, rows, i, count,
+                    y + part.y_offset + n * part.y_image_stride + i * part.y_row_stride + channel);
+            }
         }
     });
 }
@@ -174,62 +268,97 @@ void depthwise_grad_weight(const Conv2dShape& shape, const T* x, const OutputGra
         if (dbias) std::fill(dbias, dbias + channels, T(0));
         return;
     }
-    const bool copied = dy.activation != Activation::none;
+    const OutputGradient<T> plain_x = {x};
+    const RowReader<T> x_reader(plain_x, shape.height, shape.width, channels);
+    const RowReader<T> dy_reader(dy, shape.out_height, shape.out_width, channels);
+    const bool copies = x_reader.copies() || dy_reader.copies();
+    const int64_t together = copies ? std::min(channels, copied_channels) : channels;
+
     // Each slot sums its rows in order into memory of its own: the taps, and the bias behind them.
     const int64_t slot_size = (taps + 1) * channels;
     const int64_t slots = std::min(
         {plenty_of_tasks / 2, rows, std::max<int64_t>(1, rows * row_size / fewest_row_values)});
+    const int64_t block = std::min(shape.out_height, divide_up(rows, slots));
+    const int64_t reach = extent(block, shape.stride_h, shape.kernel_height, shape.dilation_h);
     const int team = team_size(slots, double(rows) * double(row_size) * double(taps + 4) / 8);
+    ScratchPlan own;
+    const size_t x_at = own.add(x_reader.copy_size(reach, together), sizeof(T));
+    const size_t dy_at = own.add(dy_reader.copy_size(block, together), sizeof(T));
+    const size_t sum_at = own.add(slot_size, sizeof(T));
     ScratchPlan memory;
     const size_t sums_at = memory.add(slots * slot_size, sizeof(T));
-    const int64_t copy_stride = divide_up(copied ? row_size : 0, 16) * 16;
-    const size_t copies_at = memory.add(copy_stride * team, sizeof(T));
+    const size_t own_at = memory.add(team, own.bytes());
     const Scratch scratch(memory.bytes());
     T* sums = reinterpret_cast<T*>(scratch.data() + sums_at);
 
-    parallel_for(slots, team, [&](int64_t slot, int thread) {
-        T* sum = sums + slot * slot_size;
-        std::fill(sum, sum + slot_size, T(0));
-        T* copy = reinterpret_cast<T*>(scratch.data() + copies_at) + thread * copy_stride;
-        for (int64_t index = slot * rows / slots; index < (slot + 1) * rows / slots; ++index) {
-            const int64_t n = index / shape.out_height, i = index % shape.out_height;
-            const T* delta = dy.dy + index * row_size;
-            if (copied) {
-                read_values(kernels, dy, index * row_size, row_size, copy);
-                delta = copy;
-            }
+    // Output rows [begin, end) of image n, channels [channel, channel + count), into sum, which is
+    // (taps + 1, count).
+    const auto add_rows = [&](int64_t n, int64_t begin, int64_t end, int64_t channel, int64_t count,
+                              char* mine, T* sum) {
+        const int64_t first_top = begin * shape.stride_h - shape.pad_top;
+        const Rows<T> images = x_reader.read(
+            n, first_top,
+            first_top + extent(end - begin, shape.stride_h, shape.kernel_height, shape.dilation_h),
+            channel, count, reinterpret_cast<T*>(mine + x_at));
+        const Rows<T> deltas =
+            dy_reader.read(n, begin, end, channel, count, reinterpret_cast<T*>(mine + dy_at));
+        DepthwiseGradRow<T> row = {};
+        row.x_stride = shape.stride_w * images.pixel_stride;
+        row.tap_row_stride = shape.dilation_h * images.row_stride;
+        row.tap_column_stride = shape.dilation_w * images.pixel_stride;
+        row.dy_stride = deltas.pixel_stride;
+        row.dw_row_stride = shape.kernel_width * count;
+        row.dw_column_stride = count;
+        row.channels = count;
+        for (int64_t i = begin; i < end; ++i) {
             if (dbias) {
-                kernels.add_rows(delta, shape.out_width, channels, sum + taps * channels);
+                for (int64_t j = 0; j < shape.out_width; ++j) {
+                    kernels.add_rows(deltas.at(i, j), 1, count, sum + taps * count);
+                }
             }
             const int64_t top = i * shape.stride_h - shape.pad_top;
-            const Taps inside =
-                taps_inside(top, shape.kernel_height, shape.dilation_h, shape.height);
-            if (inside.count == 0) continue;
-            DepthwiseGradRow<T> row = {};
-            row.x_stride = shape.stride_w * channels;
-            row.tap_row_stride = shape.dilation_h * shape.width * channels;
-            row.tap_column_stride = shape.dilation_w * channels;
-            row.tap_rows = inside.count;
-            row.dy_stride = channels;
-            row.dw_row_stride = shape.kernel_width * channels;
-            row.dw_column_stride = channels;
-            row.channels = channels;
-            const T* x_row = x + (n * shape.height + top + inside.first * shape.dilation_h) *
-                                     shape.width * channels;
-            for_columns(shape.out_width, shape.stride_w, shape.pad_left, shape.kernel_width,
-                        shape.dilation_w, shape.width,
-                        [&](int64_t j, int64_t columns, Taps across) {
-                            if (across.count == 0) return;
-                            row.x = x_row + (j * shape.stride_w - shape.pad_left +
-                                             across.first * shape.dilation_w) *
-                                                channels;
-                            row.tap_columns = across.count;
-                            row.dy = delta + j * channels;
-                            row.pixels = columns;
-                            row.dw = sum + inside.first * row.dw_row_stride +
-                                     across.first * row.dw_column_stride;
-                            kernels.depthwise_grad_row(row);
-                        });
+            const Taps down = taps_inside(top, shape.kernel_height, shape.dilation_h, shape.height);
+            if (down.count == 0) continue;
+            row.tap_rows = down.count;
+            const int64_t h = top + down.first * shape.dilation_h;
+            const int64_t used = top + (shape.kernel_height - 1) * shape.dilation_h + 1;
+            const Ahead<T> x_ahead = ahead_of(images, used, used + shape.stride_h);
+            const Ahead<T> dy_ahead = ahead_of(deltas, i + 1, i + 2);
+            for_columns(
+                shape.out_width, shape.stride_w, shape.pad_left, shape.kernel_width,
+                shape.dilation_w, shape.width, [&](int64_t j, int64_t columns, Taps across) {
+                    if (across.count == 0) return;
+                    row.x = images.at(
+                        h, j * shape.stride_w - shape.pad_left + across.first * shape.dilation_w);
+                    row.tap_columns = across.count;
+                    row.dy = deltas.at(i, j);
+                    row.pixels = columns;
+                    row.dw =
+                        sum + down.first * row.dw_row_stride + across.first * row.dw_column_stride;
+                    row.x_ahead = columns > 1 ? x_ahead : Ahead<T>{};
+                    row.dy_ahead = columns > 1 ? dy_ahead : Ahead<T>{};
+                    kernels.depthwise_grad_row(row);
+                });
+        }
+    };
+
+    parallel_for(slots, team, [&](int64_t slot, int thread) {
+        char* mine = scratch.data() + own_at + size_t(thread) * own.bytes();
+        T* sum = reinterpret_cast<T*>(mine + sum_at);
+        const int64_t first = slot * rows / slots, last = (slot + 1) * rows / slots;
+        for (int64_t channel = 0; channel < channels; channel += together) {
+            const int64_t count = std::min(together, channels - channel);
+            std::fill(sum, sum + (taps + 1) * count, T(0));
+            for (int64_t index = first; index < last;) {
+                const int64_t n = index / shape.out_height, i = index % shape.out_height;
+                const int64_t end = std::min({shape.out_height, i + last - index, i + block});
+                add_rows(n, i, end, channel, count, mine, sum);
+                index += end - i;
+            }
+            for (int64_t tap = 0; tap <= taps; ++tap) {
+                std::copy(sum + tap * count, sum + (tap + 1) * count,
+                          sums + slot * slot_size + tap * channels + channel);
+            }
         }
     });
 
