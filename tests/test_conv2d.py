@@ -56,7 +56,42 @@ LARGE = {
     "depthwise": geometries.Case((3, 30, 29, 75), (3, 3, 1, 75), padding=1, groups=75),
     "grouped": geometries.Case((3, 20, 18, 36), (3, 3, 12, 60), padding=1, groups=3),
     "first layer": geometries.Case((4, 40, 41, 3), (7, 7, 3, 50), stride=2, padding=3),
+    "weights outgrow a chunk, and the image": geometries.Case(
+        (2, 6, 5, 200), (3, 3, 200, 70), padding=1
+    ),
+    "one image, packed by the task": geometries.Case((1, 5, 5, 260), (3, 3, 260, 140), padding=1),
+    "images share a block": geometries.Case((70, 3, 4, 24), (3, 3, 24, 16), padding=1),
+    "few output channels": geometries.Case((3, 9, 8, 41), (3, 3, 41, 5), padding=1),
+    "few input channels, strided": geometries.Case(
+        (3, 21, 20, 3), (4, 4, 3, 50), stride=2, padding=1
+    ),
+    "seven of eight lanes": geometries.Case((2, 12, 11, 7), (5, 3, 7, 6)),
+    "strided along one axis": geometries.Case((3, 9, 18, 30), (1, 3, 30, 20), stride=2),
+    "strided pointwise": geometries.Case((3, 19, 18, 20), (1, 1, 20, 35), stride=(2, 3)),
+    "depthwise, pixels that collide": geometries.Case(
+        (3, 6, 7, 512), (3, 3, 1, 512), padding=1, groups=512
+    ),
+    "depthwise, five columns": geometries.Case(
+        (2, 12, 13, 37), (5, 5, 1, 37), padding=2, groups=37
+    ),
+    "depthwise, strided and dilated": geometries.Case(
+        (2, 17, 19, 256), (3, 4, 1, 256), (2, 3), ((1, 2), (3, 1)), (2, 1), 256
+    ),
+    "a convolution of one channel": geometries.Case((3, 12, 30, 1), (3, 9, 1, 1), padding=(1, 4)),
 }
+
+
+# Those of them whose dy the drivers read in different ways.
+FUSED = [
+    "many channels",
+    "first layer",
+    "one image, packed by the task",
+    "few output channels",
+    "few input channels, strided",
+    "strided pointwise",
+    "depthwise, pixels that collide",
+    "depthwise, strided and dilated",
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -118,10 +153,10 @@ def test_fused_activation_is_the_activation_of_the_convolution(activation, name,
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "tanh"])
-@pytest.mark.parametrize("name", ["plain", "groups", "depthwise", "everything"])
+@pytest.mark.parametrize("name", ["plain", "groups", "depthwise", "everything", *FUSED])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_gradients_through_the_activation(activation, name, dtype):
-    case = geometries.AWKWARD[name]
+    case = (geometries.AWKWARD | LARGE)[name]
     x, weight, dy = (np.clip(a, -2, 2).astype(dtype) for a in case.reals())
     y = functional.conv2d(x, weight, activation=activation, **case.options)
     db = np.empty(weight.shape[3], dtype)
@@ -220,9 +255,18 @@ def test_out_receives_the_result():
         assert_same(out, expected, "out")
 
 
-def test_padding_does_not_touch_infinite_weights():
+@pytest.mark.parametrize(
+    "case",
+    [
+        geometries.Case((1, 5, 6, 3), (3, 3, 3, 4), padding=1),
+        geometries.Case((2, 5, 6, 24), (3, 3, 24, 20), padding=1),
+        geometries.Case((2, 5, 6, 20), (3, 3, 20, 3), padding=1),
+        geometries.Case((40, 5, 6, 20), (3, 3, 20, 30), padding=1),
+    ],
+    ids=["few channels", "packed by the task", "along the reduction", "packed first"],
+)
+def test_padding_does_not_touch_infinite_weights(case):
     """An infinite weight times a zero of the padding would be NaN: the sum has no such term."""
-    case = geometries.Case((1, 5, 6, 3), (3, 3, 3, 4), padding=1)
     x, weight, dy = case.integers()
     x, dy = np.abs(x) + 1, np.abs(dy) + 1
     weight[0, 0, 1, 2] = np.inf

@@ -12,7 +12,8 @@ namespace {
 
 // body(tensor, first, count) over pieces of all tensors in one parallel region.
 template <class Tensor, class Body>
-void parallel_tensors(const Tensor* tensors, size_t count, const Body& body) {
+void parallel_tensors(const Tensor* tensors, size_t count, double operations_per_element,
+                      const Body& body) {
     std::vector<int64_t> first_task(count);
     int64_t tasks = 0;
     double elements = 0;
@@ -21,12 +22,13 @@ void parallel_tensors(const Tensor* tensors, size_t count, const Body& body) {
         tasks += divide_up(tensors[t].size, elements_per_task);
         elements += double(tensors[t].size);
     }
-    parallel_for(tasks, team_size(tasks, elements * 4), [&](int64_t task, int) {
-        const auto next = std::upper_bound(first_task.begin(), first_task.end(), task);
-        const size_t t = size_t(next - first_task.begin()) - 1;
-        const int64_t first = (task - first_task[t]) * elements_per_task;
-        body(tensors[t], first, std::min(elements_per_task, tensors[t].size - first));
-    });
+    parallel_for(tasks, team_size(tasks, elements * operations_per_element),
+                 [&](int64_t task, int) {
+                     const auto next = std::upper_bound(first_task.begin(), first_task.end(), task);
+                     const size_t t = size_t(next - first_task.begin()) - 1;
+                     const int64_t first = (task - first_task[t]) * elements_per_task;
+                     body(tensors[t], first, std::min(elements_per_task, tensors[t].size - first));
+                 });
 }
 
 struct Decay {
@@ -57,7 +59,8 @@ void adam_step(const AdamTensor<T>* tensors, size_t count, const AdamOptions& op
     constants.l2 = T(decay.l2);
     constants.shrink = T(decay.shrink);
     const Kernels<T>& kernels = rot180::kernels<T>();
-    parallel_tensors(tensors, count, [&](const AdamTensor<T>& t, int64_t first, int64_t size) {
+    // A square root and a division are most of them.
+    parallel_tensors(tensors, count, 16, [&](const AdamTensor<T>& t, int64_t first, int64_t size) {
         kernels.adam(size, t.param + first, t.grad + first, t.m + first, t.v + first, constants);
     });
 }
@@ -68,7 +71,7 @@ void sgd_step(const SgdTensor<T>* tensors, size_t count, const SgdOptions& optio
     const SgdConstants<T> constants = {T(options.lr), T(options.momentum), options.nesterov,
                                        T(decay.l2), T(decay.shrink)};
     const Kernels<T>& kernels = rot180::kernels<T>();
-    parallel_tensors(tensors, count, [&](const SgdTensor<T>& t, int64_t first, int64_t size) {
+    parallel_tensors(tensors, count, 4, [&](const SgdTensor<T>& t, int64_t first, int64_t size) {
         T* velocity = t.velocity ? t.velocity + first : nullptr;
         kernels.sgd(size, t.param + first, t.grad + first, velocity, constants);
     });

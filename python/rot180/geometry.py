@@ -169,7 +169,7 @@ def frozen(name: str, value: Any) -> Any:
 
     1 and 1.0 are equal as keys: only checked integers may become one.
     """
-    if value is None or isinstance(value, str):
+    if type(value) is int or value is None or isinstance(value, str):
         return value
     if isinstance(value, np.ndarray):
         value = value.tolist()
@@ -188,7 +188,7 @@ def frozen_shape(name: str, shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, list | tuple):
         raise TypeError(f"{name} must be a tuple of ints, got {shape!r}")
     try:
-        return tuple(operator.index(size) for size in shape)
+        return tuple(map(operator.index, shape))
     except TypeError:
         raise TypeError(f"{name} must be a tuple of ints, got {shape!r}") from None
 
@@ -381,6 +381,8 @@ def int_pair(name: str, value: IntOrPair, *, smallest: int = 1) -> Pair:
 
 def positive_int(name: str, value: Any) -> int:
     """A whole number from 1 to 2**31 - 1."""
+    if type(value) is int and 1 <= value <= LARGEST_EXTENT:
+        return value
     try:
         value = operator.index(value)
     except TypeError:

@@ -205,9 +205,13 @@ def tanh_grad_input(dy: ArrayLike, y: ArrayLike) -> FloatArray:
     return _activate_grad_input(_core.Activation.tanh, dy, y)
 
 
+# The enumeration makes its table anew at each look.
+_KINDS = dict(_core.Activation.__members__)
+
+
 def core_activation(activation: str | None) -> _core.Activation:
     """The activation of that name, as the kernels take it."""
-    return _core.Activation.__members__[check_activation(activation) or "none"]
+    return _KINDS[check_activation(activation) or "none"]
 
 
 def _activate(kind: _core.Activation, x: ArrayLike, slope: float = 0.0) -> FloatArray:
