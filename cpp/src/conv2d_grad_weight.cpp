@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t plenty_of_tasks = 16;
 // Accumulators live in registers for this many pixels before they go back to memory; x and dy of
 // one tile and so many pixels fit a first-level cache.
-constexpr int64_t usual_pixels = 192;
+constexpr int64_t usual_pixels = 288;
 // Twice as many where the sums come from far away.
 constexpr int64_t large_sums_bytes = 2 * 1024 * 1024;
 // What a task reads of x again and again, and what it sums up, should stay in a second-level cache.
