@@ -60,12 +60,17 @@ inline void correlate_tile(const CorrelateTiles<T>& tiles, const int64_t* x_at,
         const Run run = tiles.runs[r];
         const T* window[PIXELS];
 #pragma GCC unroll 16
-        for (int i = 0; i < PIXELS; ++i) window[i] = tiles.x + x_at[i] + run.offset;
+        for (int i = 0; i < PIXELS; ++i) {
+            window[i] = tiles.x + x_at[i] + run.offset;
+            // Hides how the pointers are related: each then stays in a register of its own, where
+            // the compiler would work out one from another at each step.
+            asm("" : "+r"(window[i]));
+        }
+#pragma GCC unroll 4
         for (int64_t c = 0; c < run.length; ++c) {
             Vector<T> line[VECTORS];
 #pragma GCC unroll 16
-            for (int j = 0; j < VECTORS; ++j) line[j] = load(weight + j * W);
-            weight += VECTORS * W;
+            for (int j = 0; j < VECTORS; ++j) line[j] = load(weight + (c * VECTORS + j) * W);
 #pragma GCC unroll 16
             for (int i = 0; i < PIXELS; ++i) {
                 const Vector<T> value = broadcast(window[i][c]);
@@ -73,6 +78,7 @@ inline void correlate_tile(const CorrelateTiles<T>& tiles, const int64_t* x_at,
                 for (int j = 0; j < VECTORS; ++j) sum[i][j] += value * line[j];
             }
         }
+        weight += run.length * VECTORS * W;
     }
 
     if (tiles.activation != Activation::none) {
@@ -120,7 +126,7 @@ void correlate_tiles_of(const CorrelateTiles<T>& tiles) {
     const int64_t share = tiles.prefetch_next ? (next + count - 1) / count : 0;
     for (int64_t tile = 0; tile < count; ++tile) {
         for (int64_t i = 0; i < share; i += cache_line / int64_t(sizeof(T))) {
-            prefetch(tiles.weight, next + i);
+            prefetch_later(tiles.weight, next + i);
         }
         next += share;
         const int64_t first = tile * tiles.pixels / count;

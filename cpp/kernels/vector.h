@@ -114,6 +114,11 @@ template <class T>
 inline void prefetch(const T* base, int64_t offset) {
     __builtin_prefetch((const void*)((uintptr_t)base + (uintptr_t)offset * sizeof(T)), 0);
 }
+// Into the second-level cache only, so that nothing in use is pushed out of the first.
+template <class T>
+inline void prefetch_later(const T* base, int64_t offset) {
+    __builtin_prefetch((const void*)((uintptr_t)base + (uintptr_t)offset * sizeof(T)), 0, 2);
+}
 template <class T>
 inline void prefetch_to_write(const T* base, int64_t offset) {
     __builtin_prefetch((const void*)((uintptr_t)base + (uintptr_t)offset * sizeof(T)), 1);
