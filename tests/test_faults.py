@@ -241,6 +241,18 @@ def test_f8_empty_axes_are_refused(x_shape, weight_shape, message):
         functional.conv2d(np.zeros(x_shape), np.zeros(weight_shape))
 
 
+def test_f9_steps_whose_product_is_two_to_the_64():
+    """Two columns 2**31 - 1 apart, of two float32 channels, at a stride of 2**30 rows."""
+    case = geometries.Case(
+        (1, 1, 1, 2),
+        (1, 2, 2, 1),
+        stride=(2**30, 1),
+        padding=((0, 0), (2**30, 2**30 - 1)),
+        dilation=(1, 2**31 - 1),
+    )
+    assert_exact_passes(functional, case, np.float32)
+
+
 def test_f9_sizes_that_overflow():
     weight = np.zeros((1, 1, 1, 1), np.float32)
     pixel = np.zeros((1, 1, 1, 1), np.float32)

@@ -101,10 +101,13 @@ Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, int64_t p
     plan.image_blocks = divide_up(shape.batch, plan.images);
 
     const Window window = window_of(shape, 0, 0, plan.rows, plan.columns);
-    const int64_t x_size = plan.images * window.rows * window.columns * shape.in_channels;
+    // As a double: with a large dilation an integer would wrap around.
+    const double x_size = double(plan.images) * double(window.rows) * double(window.columns) *
+                          double(shape.in_channels);
     const int64_t most_ranges = plenty_of_tasks / 2;
-    plan.channel_ranges = std::clamp<int64_t>(
-        x_size / (x_bytes / element), 1, std::min(packs_x(shape) ? tiles.count : 1, most_ranges));
+    plan.channel_ranges =
+        int64_t(std::clamp(x_size * double(element) / double(x_bytes), 1.0,
+                           double(std::min(packs_x(shape) ? tiles.count : 1, most_ranges))));
     plan.panel_ranges = std::clamp<int64_t>(sums / plan.channel_ranges / (sums_bytes / element), 1,
                                             std::min(panels, most_ranges));
     plan.slots = divide_up(plenty_of_tasks, plan.ranges());

@@ -94,8 +94,9 @@ Schedule schedule(const Correlation& part, const Panels& panels, int width, bool
     const bool heavy = weight_size > part.batch * part.height * part.width * part.channels;
     const int64_t wanted = heavy ? divide_up(few_tasks, panel_count) : plenty_of_tasks;
     const Window row = window_of(part, 0, 0, 1, plan.columns);
-    const int64_t row_bytes = row.columns * pixel_bytes * part.stride_h;
-    const int64_t fitting_rows = window_bytes / row_bytes - row.rows / part.stride_h;
+    // As a double: with a large stride and dilation an integer would wrap around, to zero even.
+    const double row_bytes = double(row.columns) * double(pixel_bytes) * double(part.stride_h);
+    const int64_t fitting_rows = int64_t(window_bytes / row_bytes) - row.rows / part.stride_h;
     const int64_t most_rows = part.out_rows / divide_up(wanted, part.batch * plan.column_blocks);
     const int64_t rows = std::max<int64_t>(1, std::min(fitting_rows, most_rows));
     plan.row_blocks = divide_up(part.out_rows, rows);
