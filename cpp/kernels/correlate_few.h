@@ -81,12 +81,7 @@ inline void few_tile(const CorrelateTiles<T>& tiles, int64_t first_channel, int6
 #pragma GCC unroll 16
         for (int k = 0; k < CHANNELS; ++k) {
             const T start = tiles.bias ? tiles.bias[first_channel + k] : to[k];
-            T z = start + sum_of_lanes<T, W>(sum[i][k]);
-            if (tiles.activation == Activation::relu) z = z < T(0) ? T(0) : z;
-            if (tiles.activation == Activation::leaky_relu) {
-                z = z < T(0) ? z * T(leaky_relu_slope) : z;
-            }
-            to[k] = z;
+            to[k] = rectify<T>(tiles.activation, start + sum_of_lanes<T, W>(sum[i][k]));
         }
     }
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "rectify.h"
 #include "vector.h"
 
 namespace rot180 {
@@ -21,12 +22,6 @@ constexpr int max_vectors = vector_registers == 32 ? 4 : 2;
 constexpr int tile_pixels(int vectors) {
     if (vector_registers == 32) return vectors <= 2 ? 12 : vectors == 3 ? 8 : 6;
     return vectors == 1 ? 10 : 6;
-}
-
-template <class T>
-inline Vector<T> rectify(Activation activation, Vector<T> z) {
-    if (activation == Activation::relu) return z < T(0) ? Vector<T>{} : z;
-    return z < T(0) ? z * T(leaky_relu_slope) : z;
 }
 
 template <class T, int PIXELS, int VECTORS>

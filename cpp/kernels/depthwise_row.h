@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "rectify.h"
 #include "vector.h"
 
 namespace rot180 {
@@ -61,12 +62,7 @@ inline void depthwise_tile(const DepthwiseRow<T>& row, const T* x, T* y, int64_t
     }
 #pragma GCC unroll 16
     for (int i = 0; i < PIXELS; ++i) {
-        if (row.activation == Activation::relu) {
-            sum[i] = sum[i] < T(0) ? V{} : sum[i];
-        } else if (row.activation == Activation::leaky_relu) {
-            sum[i] = sum[i] < T(0) ? sum[i] * T(leaky_relu_slope) : sum[i];
-        }
-        store<T, W>(y + i * row.y_stride + channel, sum[i]);
+        store<T, W>(y + i * row.y_stride + channel, rectify<T>(row.activation, sum[i]));
     }
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "depthwise.h"
+#include "epilogue.h"
 #include "instruction_set.h"
 #include "panels.h"
 #include "parallel.h"
@@ -191,11 +192,6 @@ struct Operands {
     T* y;
 };
 
-Activation in_tile(Activation activation) {
-    const bool tile = activation == Activation::relu || activation == Activation::leaky_relu;
-    return tile ? activation : Activation::none;
-}
-
 // A part of one convolution, its schedule, and its weights once they are packed.
 template <class T>
 struct Product {
@@ -292,14 +288,17 @@ struct Product {
                 tiles.runs = runs;
                 tiles.run_count = pieces;
                 tiles.weight = packed_weight;
-                tiles.activation = in_tile(plain.activation);
+                tiles.activation = in_kernel(plain.activation);
                 kernels.correlate_few(tiles);
             } else {
                 finite &= run_chunks(panel, lines, runs, pieces,
                                      reinterpret_cast<T*>(workspace + at.chunk_at), tiles);
             }
             tiles.x = x;
-            finish_activation(tiles);
+            for (int64_t p = 0; p < tiles.pixels; p += block.columns) {
+                after_kernel(kernels, plain.activation, block.columns, tiles.channels,
+                             part.y_column_stride, tiles.y + tiles.y_at[p]);
+            }
         }
         return finite;
     }
@@ -386,20 +385,11 @@ struct Product {
                 tiles.weight = chunk;
             }
             line += count;
-            tiles.activation = line == lines ? in_tile(plain.activation) : Activation::none;
+            tiles.activation = line == lines ? in_kernel(plain.activation) : Activation::none;
             kernels.correlate_tiles(tiles);
             tiles.bias = nullptr;  // from now on, y has it
         }
         return finite;
-    }
-
-    // sigmoid and tanh, over what was just written.
-    void finish_activation(const CorrelateTiles<T>& tiles) const {
-        if (in_tile(plain.activation) == plain.activation) return;
-        for (int64_t p = 0; p < tiles.pixels; ++p) {
-            T* pixel = tiles.y + tiles.y_at[p];
-            kernels.activate(plain.activation, tiles.channels, pixel, T(0), pixel);
-        }
     }
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "epilogue.h"
 #include "instruction_set.h"
 #include "parallel.h"
 #include "scratch.h"
@@ -131,10 +132,6 @@ struct DepthwiseOperands {
     Activation activation;
 };
 
-bool in_kernel(Activation activation) {
-    return activation == Activation::relu || activation == Activation::leaky_relu;
-}
-
 // One row of outputs, `channels` of them.
 template <class T>
 void depthwise_output_row(const Kernels<T>& kernels, const Correlation& part,
@@ -152,7 +149,7 @@ void depthwise_output_row(const Kernels<T>& kernels, const Correlation& part,
     row.bias = operands.bias;
     row.y_stride = part.y_column_stride;
     row.channels = channels;
-    row.activation = in_kernel(operands.activation) ? operands.activation : Activation::none;
+    row.activation = in_kernel(operands.activation);
     // Where no tap row is inside, no pointer may leave the image either.
     const int64_t h = rows.count > 0 ? top + rows.first * part.dilation_h : x.first;
     const int64_t used = top + (part.tap_rows - 1) * part.dilation_h + 1;
@@ -171,11 +168,7 @@ void depthwise_output_row(const Kernels<T>& kernels, const Correlation& part,
                     row.ahead = columns > 1 ? ahead : Ahead<T>{};
                     kernels.depthwise_row(row);
                 });
-    if (in_kernel(operands.activation) || operands.activation == Activation::none) return;
-    for (int64_t j = 0; j < part.out_columns; ++j) {
-        T* pixel = y + j * part.y_column_stride;
-        kernels.activate(operands.activation, channels, pixel, T(0), pixel);
-    }
+    after_kernel(kernels, operands.activation, part.out_columns, channels, part.y_column_stride, y);
 }
 
 // Weights of some channels side by side: (tap_rows, tap_columns, count).

@@ -1,0 +1,31 @@
+// The activation at the end of a convolution: kernels apply some as they write y, the others follow
+// in a pass over what was just written.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels.h"
+
+namespace rot180 {
+
+// What of it the kernels apply.
+inline Activation in_kernel(Activation activation) {
+    const bool cheap = activation == Activation::relu || activation == Activation::leaky_relu;
+    return cheap ? activation : Activation::none;
+}
+
+// What they do not, to `pixels` pixels `stride` apart, `channels` of each.
+template <class T>
+void after_kernel(const Kernels<T>& kernels, Activation activation, int64_t pixels,
+                  int64_t channels, int64_t stride, T* y) {
+    if (in_kernel(activation) == activation) return;
+    if (stride == channels) {
+        kernels.activate(activation, pixels * channels, y, T(0), y);
+        return;
+    }
+    for (int64_t p = 0; p < pixels; ++p) {
+        kernels.activate(activation, channels, y + p * stride, T(0), y + p * stride);
+    }
+}
+
+}  // namespace rot180
