@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "blocks.h"
 #include "depthwise.h"
 #include "instruction_set.h"
 #include "panels.h"
@@ -33,14 +34,11 @@ constexpr int64_t channels_worth_packing = 12;
 // How the sum over pixels is cut: into blocks of pixels, and the blocks into slots. Each slot sums
 // its blocks in order into memory of its own, and the slots are added in order at the end.
 struct Schedule {
-    int64_t images, rows, columns;  // of one block
-    int64_t image_blocks, row_blocks, column_blocks;
+    Blocks blocks;
     int64_t slots, channel_ranges, panel_ranges;
 
     int64_t ranges() const { return channel_ranges * panel_ranges; }
     int64_t tasks() const { return slots * ranges(); }
-    int64_t blocks() const { return image_blocks * row_blocks * column_blocks; }
-    int64_t pixels() const { return images * rows * columns; }
 };
 
 Conv2dShape flattened(Conv2dShape shape) {
@@ -88,21 +86,22 @@ Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, int64_t p
     Schedule plan = {};
     const int64_t pixels_per_block =
         sums * element > large_sums_bytes ? 2 * usual_pixels : usual_pixels;
-    plan.column_blocks = divide_up(shape.out_width, pixels_per_block);
-    plan.columns = divide_up(shape.out_width, plan.column_blocks);
-    const int64_t rows = std::clamp<int64_t>(pixels_per_block / plan.columns, 1, shape.out_height);
-    plan.row_blocks = divide_up(shape.out_height, rows);
-    plan.rows = divide_up(shape.out_height, plan.row_blocks);
-    plan.images = 1;
-    if (plan.row_blocks == 1 && plan.column_blocks == 1) {
-        plan.images = std::clamp<int64_t>(pixels_per_block / (plan.rows * plan.columns), 1,
-                                          std::max<int64_t>(1, shape.batch));
+    Blocks& blocks = plan.blocks;
+    blocks.grid_images = shape.batch;
+    blocks.grid_rows = shape.out_height;
+    blocks.grid_columns = shape.out_width;
+    blocks.columns = even_size(shape.out_width, pixels_per_block);
+    blocks.rows =
+        even_size(shape.out_height, std::max<int64_t>(1, pixels_per_block / blocks.columns));
+    blocks.images = 1;
+    if (blocks.row_blocks() == 1 && blocks.column_blocks() == 1) {
+        blocks.images =
+            std::clamp<int64_t>(pixels_per_block / (blocks.rows * blocks.columns), 1, shape.batch);
     }
-    plan.image_blocks = divide_up(shape.batch, plan.images);
 
-    const Window window = window_of(shape, 0, 0, plan.rows, plan.columns);
+    const Window window = window_of(shape, 0, 0, blocks.rows, blocks.columns);
     // As a double: with a large dilation an integer would wrap around.
-    const double x_size = double(plan.images) * double(window.rows) * double(window.columns) *
+    const double x_size = double(blocks.images) * double(window.rows) * double(window.columns) *
                           double(shape.in_channels);
     const int64_t most_ranges = plenty_of_tasks / 2;
     plan.channel_ranges =
@@ -115,27 +114,8 @@ Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, int64_t p
         const int64_t pixels = shape.batch * shape.out_height * shape.out_width;
         plan.slots = std::clamp<int64_t>(pixels / pixels_worth_a_slot, 1, plan.slots);
     }
-    plan.slots = std::min({plan.slots, plan.blocks(), std::max<int64_t>(1, largest_slots / sums)});
+    plan.slots = std::min({plan.slots, blocks.count(), std::max<int64_t>(1, largest_slots / sums)});
     return plan;
-}
-
-// One block of output pixels.
-struct Block {
-    int64_t image, i, j, images, rows, columns;
-    int64_t pixels() const { return images * rows * columns; }
-};
-
-Block block_of(const Conv2dShape& shape, const Schedule& plan, int64_t index) {
-    Block block;
-    block.j = index % plan.column_blocks * plan.columns;
-    index /= plan.column_blocks;
-    block.i = index % plan.row_blocks * plan.rows;
-    block.image = index / plan.row_blocks * plan.images;
-    // The last blocks may be short, or have nothing left.
-    block.images = std::clamp<int64_t>(shape.batch - block.image, 0, plan.images);
-    block.rows = std::clamp<int64_t>(shape.out_height - block.i, 0, plan.rows);
-    block.columns = std::clamp<int64_t>(shape.out_width - block.j, 0, plan.columns);
-    return block;
 }
 
 // Copies `size` values, at most `largest`: a copy of fixed size needs no call.
@@ -155,8 +135,9 @@ struct Share {
 Share share_of(const Schedule& plan, const ChannelTiles& tiles, int64_t panels, int64_t slot,
                int64_t range) {
     const int64_t across = range / plan.panel_ranges, along = range % plan.panel_ranges;
-    return {slot * plan.blocks() / plan.slots,
-            (slot + 1) * plan.blocks() / plan.slots,
+    const int64_t blocks = plan.blocks.count();
+    return {slot * blocks / plan.slots,
+            (slot + 1) * blocks / plan.slots,
             across * tiles.count / plan.channel_ranges,
             (across + 1) * tiles.count / plan.channel_ranges,
             along * panels / plan.panel_ranges,
@@ -178,7 +159,7 @@ class Sum {
           tiles_(tiles),
           packs_x_(packs_x(shape)),
           copies_x_(packs_x_ || has_border(shape)) {
-        window_ = window_of(shape, 0, 0, plan.rows, plan.columns);
+        window_ = window_of(shape, 0, 0, plan.blocks.rows, plan.blocks.columns);
         // With one tap, only the pixels that it meets are copied.
         step_h_ = packs_x_ && shape.kernel_height == 1 ? shape.stride_h : 1;
         step_w_ = packs_x_ && shape.kernel_width == 1 ? shape.stride_w : 1;
@@ -187,15 +168,15 @@ class Sum {
     // Elements of the copies of x, of dy with its derivative, and of its panels.
     int64_t x_size() const {
         if (!copies_x_) return 0;
-        return plan_.images * divide_up(window_.rows, step_h_) *
+        return plan_.blocks.images * divide_up(window_.rows, step_h_) *
                divide_up(window_.columns, step_w_) * shape_.in_channels;
     }
     int64_t product_size() const {
-        return dy_.activation == Activation::none ? 0 : plan_.pixels() * shape_.out_channels;
+        return dy_.activation == Activation::none ? 0 : plan_.blocks.pixels() * shape_.out_channels;
     }
     int64_t packed_size() const {
         const int64_t panels = divide_up(panels_.count(), plan_.panel_ranges);
-        return plan_.pixels() * panels * panels_.most_lanes();
+        return plan_.blocks.pixels() * panels * panels_.most_lanes();
     }
 
     // sums is (panels, lines, lanes of the panel), bias (all lanes), zeros at first, or null.
@@ -203,7 +184,7 @@ class Sum {
         const int64_t lines = line_count(shape_);
         bool first = true;
         for (int64_t index = share.first_block; index < share.last_block; ++index) {
-            const Block block = block_of(shape_, plan_, index);
+            const Block block = plan_.blocks.block(index);
             if (block.pixels() == 0) continue;
             OuterProduct<T> outer = {};
             outer.images = block.images;
@@ -506,9 +487,9 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     const ChannelTiles tiles(shape.group_in_channels(),
                              kernels.tile_pixels(int(panels.most_lanes() / kernels.width)));
     const Schedule plan = schedule(shape, tiles, panel_count, lines * lanes, sizeof(T));
-    const Window window = window_of(shape, 0, 0, plan.rows, plan.columns);
+    const Window window = window_of(shape, 0, 0, plan.blocks.rows, plan.blocks.columns);
     const Sum<T> sum(kernels, shape, plan, panels, tiles, x, dy);
-    const bool exact = window_too_large(window, plan.images * shape.in_channels);
+    const bool exact = window_too_large(window, plan.blocks.images * shape.in_channels);
 
     const int64_t tasks = exact ? 0 : plan.tasks();
     const double pixels = double(shape.batch) * double(shape.out_height) * double(shape.out_width);

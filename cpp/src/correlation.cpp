@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "blocks.h"
 #include "depthwise.h"
 #include "epilogue.h"
 #include "instruction_set.h"
@@ -27,16 +28,15 @@ constexpr int64_t pixels_per_block = 128;
 // How one part is cut into tasks: a block of output images, rows and columns, a range of panels.
 // None of it changes what is computed, or in what order it is summed.
 struct Schedule {
-    int64_t images, rows, columns;
-    int64_t image_blocks, row_blocks, column_blocks, panel_ranges;
+    Blocks blocks;
+    int64_t panel_ranges;
     int64_t chunk_lines;
     int64_t first_task;
     bool few;           // vectors run along the reduction
     bool packed_first;  // for all tasks, before the product; else each task packs what it needs
     bool exact;         // no copies: tap by tap, leaving out what lies outside the image
 
-    int64_t blocks() const { return image_blocks * row_blocks * column_blocks; }
-    int64_t tasks() const { return blocks() * panel_ranges; }
+    int64_t tasks() const { return blocks.count() * panel_ranges; }
 };
 
 // Without dilation and groups, a window row is contiguous: one long run.
@@ -87,63 +87,53 @@ Schedule schedule(const Correlation& part, const Panels& panels, int width, bool
 
     const int64_t pixel_bytes = part.channels * int64_t(sizeof(T));
     const int64_t fitting = std::clamp<int64_t>(window_bytes / pixel_bytes, 48, widest_block);
-    plan.column_blocks = divide_up(part.out_columns, fitting);
-    plan.columns = divide_up(part.out_columns, plan.column_blocks);
+    Blocks& blocks = plan.blocks;
+    blocks.grid_images = part.batch;
+    blocks.grid_rows = part.out_rows;
+    blocks.grid_columns = part.out_columns;
+    blocks.columns = even_size(part.out_columns, fitting);
 
     // Where the weights outweigh the image, it is the panels that are shared out, not the rows.
     const int64_t weight_size = line_count(part) * part.group_out * part.groups;
     const bool heavy = weight_size > part.batch * part.height * part.width * part.channels;
     const int64_t wanted = heavy ? divide_up(few_tasks, panel_count) : plenty_of_tasks;
-    const Window row = window_of(part, 0, 0, 1, plan.columns);
+    const Window row = window_of(part, 0, 0, 1, blocks.columns);
     // As a double: with a large stride and dilation an integer would wrap around, to zero even.
     const double row_bytes = double(row.columns) * double(pixel_bytes) * double(part.stride_h);
     const int64_t fitting_rows = int64_t(window_bytes / row_bytes) - row.rows / part.stride_h;
-    const int64_t most_rows = part.out_rows / divide_up(wanted, part.batch * plan.column_blocks);
-    const int64_t rows = std::max<int64_t>(1, std::min(fitting_rows, most_rows));
-    plan.row_blocks = divide_up(part.out_rows, rows);
-    plan.rows = divide_up(part.out_rows, plan.row_blocks);
+    const int64_t most_rows =
+        part.out_rows / divide_up(wanted, part.batch * blocks.column_blocks());
+    blocks.rows = even_size(part.out_rows, std::max<int64_t>(1, std::min(fitting_rows, most_rows)));
 
-    plan.images = 1;
-    if (plan.row_blocks == 1 && plan.column_blocks == 1) {
+    blocks.images = 1;
+    if (blocks.row_blocks() == 1 && blocks.column_blocks() == 1) {
         const int64_t pixels = part.out_rows * part.out_columns;
         const int64_t image_bytes = part.height * part.width * pixel_bytes;
-        plan.images = std::min(
+        blocks.images = std::min(
             {pixels_per_block / pixels, window_bytes / image_bytes, part.batch / (2 * few_tasks)});
-        plan.images = std::max<int64_t>(1, plan.images);
+        blocks.images = std::max<int64_t>(1, blocks.images);
     }
-    plan.image_blocks = divide_up(part.batch, plan.images);
 
     plan.panel_ranges =
-        std::clamp<int64_t>(divide_up(plenty_of_tasks / 2, plan.blocks()), 1, panel_count);
-    plan.packed_first = plan.few || plan.blocks() > 2;
+        std::clamp<int64_t>(divide_up(plenty_of_tasks / 2, blocks.count()), 1, panel_count);
+    plan.packed_first = plan.few || blocks.count() > 2;
 
-    const Window block = window_of(part, 0, 0, plan.rows, plan.columns);
-    plan.exact =
-        (has_border(part) || always_copied) && window_too_large(block, part.channels * plan.images);
+    const Window window = window_of(part, 0, 0, blocks.rows, blocks.columns);
+    plan.exact = (has_border(part) || always_copied) &&
+                 window_too_large(window, part.channels * blocks.images);
     return plan;
 }
 
-// One block of outputs: where it begins, how large it is, which panels.
-struct Block {
-    int64_t image, i, j, images, rows, columns, first_panel, last_panel;
-    int64_t pixels() const { return images * rows * columns; }
+// What one task computes.
+struct Share {
+    Block block;
+    int64_t first_panel, last_panel;
 };
 
-Block block_of(const Correlation& part, const Schedule& plan, int64_t panels, int64_t task) {
-    Block block;
+Share share_of(const Schedule& plan, int64_t panels, int64_t task) {
     const int64_t range = task % plan.panel_ranges;
-    task /= plan.panel_ranges;
-    block.j = task % plan.column_blocks * plan.columns;
-    task /= plan.column_blocks;
-    block.i = task % plan.row_blocks * plan.rows;
-    block.image = task / plan.row_blocks * plan.images;
-    // The last blocks may be short, or have nothing left.
-    block.images = std::clamp<int64_t>(part.batch - block.image, 0, plan.images);
-    block.rows = std::clamp<int64_t>(part.out_rows - block.i, 0, plan.rows);
-    block.columns = std::clamp<int64_t>(part.out_columns - block.j, 0, plan.columns);
-    block.first_panel = range * panels / plan.panel_ranges;
-    block.last_panel = (range + 1) * panels / plan.panel_ranges;
-    return block;
+    return {plan.blocks.block(task / plan.panel_ranges), range * panels / plan.panel_ranges,
+            (range + 1) * panels / plan.panel_ranges};
 }
 
 // What one thread needs for one task.
@@ -166,8 +156,8 @@ struct Workspace {
 // Elements of T that the copies of a block's windows take.
 int64_t window_size(const Correlation& part, const Schedule& plan, bool always_copied) {
     if (plan.exact || !(always_copied || has_border(part))) return 0;
-    const Window block = window_of(part, 0, 0, plan.rows, plan.columns);
-    return plan.images * block.rows * block.columns * part.channels;
+    const Window window = window_of(part, 0, 0, plan.blocks.rows, plan.blocks.columns);
+    return plan.blocks.images * window.rows * window.columns * part.channels;
 }
 
 // Even pieces of a run, none longer than a chunk.
@@ -178,7 +168,7 @@ int64_t run_pieces(const Correlation& part, const Schedule& plan) {
 void grow(Workspace& workspace, const Correlation& part, const Schedule& plan, int64_t lanes,
           bool always_copied) {
     workspace.window = std::max(workspace.window, window_size(part, plan, always_copied));
-    workspace.pixels = std::max(workspace.pixels, plan.images * plan.rows * plan.columns);
+    workspace.pixels = std::max(workspace.pixels, plan.blocks.pixels());
     workspace.runs = std::max(workspace.runs, run_count(part) * run_pieces(part, plan));
     workspace.chunk = std::max(workspace.chunk, plan.packed_first ? 0 : plan.chunk_lines * lanes);
 }
@@ -260,7 +250,8 @@ struct Product {
     }
 
     // Returns whether every weight that it packed is finite.
-    bool run(const Block& block, char* workspace, const Workspace& at) const {
+    bool run(const Share& share, char* workspace, const Workspace& at) const {
+        const Block& block = share.block;
         T* copy = reinterpret_cast<T*>(workspace + at.copy_at);
         int64_t* x_at = reinterpret_cast<int64_t*>(workspace + at.x_at);
         int64_t* y_at = reinterpret_cast<int64_t*>(workspace + at.y_at);
@@ -276,7 +267,7 @@ struct Product {
         const int64_t pieces = cut_runs(row_stride, runs);
 
         bool finite = true;
-        for (int64_t panel = block.first_panel; panel < block.last_panel; ++panel) {
+        for (int64_t panel = share.first_panel; panel < share.last_panel; ++panel) {
             const int64_t group = panels.group(panel), lines = line_count(part);
             const T* x = tiles.x;
             tiles.x += group * part.run;
@@ -468,11 +459,10 @@ void correlate(const std::vector<Correlation>& given, const OutputGradient<T>& x
             [](int64_t index, const Schedule& plan) { return index < plan.first_task; });
         const size_t p = size_t(next - plans.begin()) - 1;
         const Schedule& plan = plans[p];
-        const Block block =
-            block_of(parts[p], plan, products[p].panel_count(), task - plan.first_task);
-        if (plan.exact || block.pixels() == 0) return;
+        const Share share = share_of(plan, products[p].panel_count(), task - plan.first_task);
+        if (plan.exact || share.block.pixels() == 0) return;
         char* own = scratch.data() + workspaces_at + size_t(thread) * workspace.bytes;
-        if (!products[p].run(block, own, workspace)) finite[p] = false;
+        if (!products[p].run(share, own, workspace)) finite[p] = false;
     });
 
     for (size_t p = 0; p < parts.size(); ++p) {
