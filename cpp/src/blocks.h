@@ -31,10 +31,10 @@ struct Blocks {
         index /= column_blocks();
         block.i = index % row_blocks() * rows;
         block.image = index / row_blocks() * images;
-        // The last blocks may be short, or have nothing left.
-        block.images = std::clamp<int64_t>(grid_images - block.image, 0, images);
-        block.rows = std::clamp<int64_t>(grid_rows - block.i, 0, rows);
-        block.columns = std::clamp<int64_t>(grid_columns - block.j, 0, columns);
+        // The last blocks of an axis may be short, but none is empty.
+        block.images = std::min(images, grid_images - block.image);
+        block.rows = std::min(rows, grid_rows - block.i);
+        block.columns = std::min(columns, grid_columns - block.j);
         return block;
     }
 };

@@ -182,16 +182,13 @@ class Sum {
     // sums is (panels, lines, lanes of the panel), bias (all lanes), zeros at first, or null.
     void add(const Share& share, T* x_copy, T* product, T* packed, T* sums, T* bias) const {
         const int64_t lines = line_count(shape_);
-        bool first = true;
         for (int64_t index = share.first_block; index < share.last_block; ++index) {
             const Block block = plan_.blocks.block(index);
-            if (block.pixels() == 0) continue;
             OuterProduct<T> outer = {};
             outer.images = block.images;
             outer.rows = block.rows;
             outer.columns = block.columns;
-            outer.overwrite = first;
-            first = false;
+            outer.overwrite = index == share.first_block;
             const T* origin = nullptr;
             const Steps steps = read_x(block, share, x_copy, origin);
             const Delta delta = read_dy(block, product);
@@ -216,12 +213,6 @@ class Sum {
                                  sum);
                 }
             }
-        }
-        if (!first) return;
-        // No pixels at all: the sum is empty.
-        for (int64_t panel = share.first_panel; panel < share.last_panel; ++panel) {
-            T* sum = sums + panels_.lanes_before(panel) * lines;
-            std::fill(sum, sum + panels_.lanes(panel) * lines, T(0));
         }
     }
 

@@ -459,8 +459,8 @@ void correlate(const std::vector<Correlation>& given, const OutputGradient<T>& x
             [](int64_t index, const Schedule& plan) { return index < plan.first_task; });
         const size_t p = size_t(next - plans.begin()) - 1;
         const Schedule& plan = plans[p];
+        if (plan.exact) return;
         const Share share = share_of(plan, products[p].panel_count(), task - plan.first_task);
-        if (plan.exact || share.block.pixels() == 0) return;
         char* own = scratch.data() + workspaces_at + size_t(thread) * workspace.bytes;
         if (!products[p].run(share, own, workspace)) finite[p] = false;
     });
