@@ -3,6 +3,7 @@
 
 #include "blocks.h"
 #include "depthwise.h"
+#include "exact_grad_weight.h"
 #include "instruction_set.h"
 #include "panels.h"
 #include "parallel.h"
@@ -403,59 +404,6 @@ class Sum {
     int64_t step_h_, step_w_;
 };
 
-// Tap by tap, leaving out what lies outside the image. Slow, and right where zeros are not: the
-// padding times an infinite dy would be NaN.
-template <class T>
-void exact_grad_weight(const Conv2dShape& shape, const T* x, const OutputGradient<T>& dy,
-                       T* dweight) {
-    const Kernels<T>& kernels = rot180::kernels<T>();
-    const int64_t in_channels = shape.group_in_channels();
-    const int64_t group_out = shape.group_out_channels();
-    const int64_t lines = line_count(shape);
-    const double operations = double(shape.output_size()) * double(lines);
-    parallel_for(lines, team_size(lines, operations), [&](int64_t line, int) {
-        const int64_t c = line % in_channels;
-        const int64_t s = line / in_channels % shape.kernel_width;
-        const int64_t r = line / in_channels / shape.kernel_width;
-        T* sum = dweight + line * shape.out_channels;
-        std::fill(sum, sum + shape.out_channels, T(0));
-        for (int64_t n = 0; n < shape.batch; ++n) {
-            for (int64_t i = 0; i < shape.out_height; ++i) {
-                const int64_t h = i * shape.stride_h + r * shape.dilation_h - shape.pad_top;
-                if (h < 0 || h >= shape.height) continue;
-                for (int64_t j = 0; j < shape.out_width; ++j) {
-                    const int64_t w = j * shape.stride_w + s * shape.dilation_w - shape.pad_left;
-                    if (w < 0 || w >= shape.width) continue;
-                    const T* pixel =
-                        x + ((n * shape.height + h) * shape.width + w) * shape.in_channels + c;
-                    const int64_t at =
-                        ((n * shape.out_height + i) * shape.out_width + j) * shape.out_channels;
-                    for (int64_t k = 0; k < shape.out_channels; ++k) {
-                        T delta;
-                        read_values(kernels, dy, at + k, 1, &delta);
-                        sum[k] += pixel[k / group_out * in_channels] * delta;
-                    }
-                }
-            }
-        }
-    });
-}
-
-template <class T>
-void exact_grad_bias(const Conv2dShape& shape, const OutputGradient<T>& dy, T* dbias) {
-    const Kernels<T>& kernels = rot180::kernels<T>();
-    const int64_t row_size = shape.out_width * shape.out_channels;
-    ScratchPlan memory;
-    memory.add(row_size, sizeof(T));
-    const Scratch scratch(memory.bytes());
-    T* row = reinterpret_cast<T*>(scratch.data());
-    std::fill(dbias, dbias + shape.out_channels, T(0));
-    for (int64_t i = 0; i < shape.batch * shape.out_height; ++i) {
-        read_values(kernels, dy, i * row_size, row_size, row);
-        kernels.add_rows(row, shape.out_width, shape.out_channels, dbias);
-    }
-}
-
 }  // namespace
 
 template <class T>
@@ -541,32 +489,9 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     }
 }
 
-template <class T>
-void conv2d_grad_bias(int64_t pixels, int64_t channels, const T* dy, T* dbias) {
-    constexpr int64_t most_slots = 64, fewest_pixels = 128;
-    const Kernels<T>& kernels = rot180::kernels<T>();
-    const int64_t per_slot = std::max(fewest_pixels, divide_up(pixels, most_slots));
-    const int64_t slots = divide_up(pixels, per_slot);
-    ScratchPlan memory;
-    memory.add(slots * channels, sizeof(T));
-    const Scratch scratch(memory.bytes());
-    T* sums = reinterpret_cast<T*>(scratch.data());
-    std::fill(sums, sums + slots * channels, T(0));
-    std::fill(dbias, dbias + channels, T(0));
-    const int team = team_size(slots, double(pixels) * double(channels) / 4);
-    parallel_for(slots, team, [&](int64_t slot, int) {
-        const int64_t first = slot * per_slot;
-        kernels.add_rows(dy + first * channels, std::min(per_slot, pixels - first), channels,
-                         sums + slot * channels);
-    });
-    kernels.add_rows(sums, slots, channels, dbias);
-}
-
 template void conv2d_grad_weight(const Conv2dShape&, const float*, const OutputGradient<float>&,
                                  float*, float*);
 template void conv2d_grad_weight(const Conv2dShape&, const double*, const OutputGradient<double>&,
                                  double*, double*);
-template void conv2d_grad_bias(int64_t, int64_t, const float*, float*);
-template void conv2d_grad_bias(int64_t, int64_t, const double*, double*);
 
 }  // namespace rot180
