@@ -65,63 +65,6 @@ PhaseRows phase_rows(int64_t phase, int64_t size, int64_t stride, int64_t pad) {
     return {first, first < size ? (size - 1 - first) / stride + 1 : 0};
 }
 
-}  // namespace
-
-void Conv2dShape::validate() const {
-    require(in_range({batch, pad_top, pad_left}, 0), "batch or padding out of range");
-    require(in_range({height, width, in_channels, kernel_height, kernel_width, out_channels, groups,
-                      out_height, out_width, stride_h, stride_w, dilation_h, dilation_w},
-                     1),
-            "a size is out of range");
-    require(in_channels % groups == 0 && out_channels % groups == 0,
-            "groups must divide the input and the output channels");
-    require(fits({batch, height, width, in_channels}) &&
-                fits({batch, out_height, out_width, out_channels}) &&
-                fits({kernel_height, kernel_width, in_channels / groups, out_channels}),
-            "an array is too large");
-    // Windows may reach past the image by less than 2^31; further is a mistake.
-    const double reach_h = double(out_height - 1) * double(stride_h) +
-                           double(kernel_height - 1) * double(dilation_h) - double(pad_top);
-    const double reach_w = double(out_width - 1) * double(stride_w) +
-                           double(kernel_width - 1) * double(dilation_w) - double(pad_left);
-    require(reach_h <= double(height) + double(largest_extent) &&
-                reach_w <= double(width) + double(largest_extent),
-            "the output is larger than the padded input allows");
-}
-
-template <class T>
-void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
-            Activation activation, T* y) {
-    const int64_t out_channels = shape.out_channels, run = shape.group_in_channels();
-    Correlation part = {};
-    part.batch = shape.batch;
-    part.height = shape.height;
-    part.width = shape.width;
-    part.channels = shape.in_channels;
-    part.groups = shape.groups;
-    part.run = run;
-    part.tap_rows = shape.kernel_height;
-    part.tap_columns = shape.kernel_width;
-    part.stride_h = shape.stride_h;
-    part.stride_w = shape.stride_w;
-    part.dilation_h = shape.dilation_h;
-    part.dilation_w = shape.dilation_w;
-    part.top = shape.pad_top;
-    part.left = shape.pad_left;
-    part.out_rows = shape.out_height;
-    part.out_columns = shape.out_width;
-    part.group_out = shape.group_out_channels();
-    part.y_column_stride = out_channels;
-    part.y_row_stride = shape.out_width * part.y_column_stride;
-    part.y_image_stride = shape.out_height * part.y_row_stride;
-    part.weight_out_stride = 1;
-    part.weight_in_stride = out_channels;
-    part.weight_column_stride = run * part.weight_in_stride;
-    part.weight_row_stride = shape.kernel_width * part.weight_column_stride;
-    part.weight_group_stride = part.group_out;
-    correlate<T>({part}, {x}, weight, bias, activation, y);
-}
-
 // Row p of dx, with p + pad_top = phase + stride_h * u, collects dy[i] * w[r] wherever
 // i * stride_h + r * dilation_h = p + pad_top. Within one phase the taps r that divide are evenly
 // spaced, and i falls as r grows: a stride-1 correlation of dy with those taps turned round, input
@@ -200,6 +143,63 @@ void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* 
         });
     }
     correlate<T>(parts, dy, weight, bias, activation, dx);
+}
+
+}  // namespace
+
+void Conv2dShape::validate() const {
+    require(in_range({batch, pad_top, pad_left}, 0), "batch or padding out of range");
+    require(in_range({height, width, in_channels, kernel_height, kernel_width, out_channels, groups,
+                      out_height, out_width, stride_h, stride_w, dilation_h, dilation_w},
+                     1),
+            "a size is out of range");
+    require(in_channels % groups == 0 && out_channels % groups == 0,
+            "groups must divide the input and the output channels");
+    require(fits({batch, height, width, in_channels}) &&
+                fits({batch, out_height, out_width, out_channels}) &&
+                fits({kernel_height, kernel_width, in_channels / groups, out_channels}),
+            "an array is too large");
+    // Windows may reach past the image by less than 2^31; further is a mistake.
+    const double reach_h = double(out_height - 1) * double(stride_h) +
+                           double(kernel_height - 1) * double(dilation_h) - double(pad_top);
+    const double reach_w = double(out_width - 1) * double(stride_w) +
+                           double(kernel_width - 1) * double(dilation_w) - double(pad_left);
+    require(reach_h <= double(height) + double(largest_extent) &&
+                reach_w <= double(width) + double(largest_extent),
+            "the output is larger than the padded input allows");
+}
+
+template <class T>
+void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
+            Activation activation, T* y) {
+    const int64_t out_channels = shape.out_channels, run = shape.group_in_channels();
+    Correlation part = {};
+    part.batch = shape.batch;
+    part.height = shape.height;
+    part.width = shape.width;
+    part.channels = shape.in_channels;
+    part.groups = shape.groups;
+    part.run = run;
+    part.tap_rows = shape.kernel_height;
+    part.tap_columns = shape.kernel_width;
+    part.stride_h = shape.stride_h;
+    part.stride_w = shape.stride_w;
+    part.dilation_h = shape.dilation_h;
+    part.dilation_w = shape.dilation_w;
+    part.top = shape.pad_top;
+    part.left = shape.pad_left;
+    part.out_rows = shape.out_height;
+    part.out_columns = shape.out_width;
+    part.group_out = shape.group_out_channels();
+    part.y_column_stride = out_channels;
+    part.y_row_stride = shape.out_width * part.y_column_stride;
+    part.y_image_stride = shape.out_height * part.y_row_stride;
+    part.weight_out_stride = 1;
+    part.weight_in_stride = out_channels;
+    part.weight_column_stride = run * part.weight_in_stride;
+    part.weight_row_stride = shape.kernel_width * part.weight_column_stride;
+    part.weight_group_stride = part.group_out;
+    correlate<T>({part}, {x}, weight, bias, activation, y);
 }
 
 template <class T>
