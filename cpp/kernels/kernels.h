@@ -41,10 +41,6 @@ struct CorrelateTiles {
     Activation activation;
 };
 
-// The same for so few channels that vectors run along the reduction instead: every run is at least
-// a vector long, and weight is (channels, steps * width) with divide_up(length, width) steps a run.
-// A run's last step covers its last `width` values, with zeros for those that the step before had.
-
 // Packs a panel: to[line*lanes + k] = from[line*line_stride + k*channel_stride], zero from
 // `channels` on. Returns whether all are finite, if that is to be checked.
 template <class T>
@@ -163,11 +159,12 @@ struct AdamConstants {
     T shrink;  // factor on the parameter before the step: 1 - lr * decoupled decay
 };
 
+// The step is that of sgd_step, which says what velocity is; null without momentum.
 template <class T>
 struct SgdConstants {
     T lr, momentum;
     bool nesterov;
-    T l2, shrink;
+    T l2, shrink;  // as in AdamConstants
 };
 
 template <class T>
@@ -178,6 +175,10 @@ struct Kernels {
 
     bool (*pack_lines)(const PackLines<T>&);
     void (*correlate_tiles)(const CorrelateTiles<T>&);
+    // The same for so few channels that vectors run along the reduction instead: every run is at
+    // least a vector long, and weight is (channels, steps * width) with divide_up(length, width)
+    // steps a run. A run's last step covers its last `width` values, with zeros for those that the
+    // step before had.
     void (*correlate_few)(const CorrelateTiles<T>&);
     void (*outer_product)(const OuterProduct<T>&);
     void (*depthwise_row)(const DepthwiseRow<T>&);
@@ -190,7 +191,9 @@ struct Kernels {
     void (*max_pool_grad_row)(const MaxPoolGradRow<T>&);
     void (*avg_pool_grad_row)(const AvgPoolGradRow<T>&);
 
+    // y[i] = activation(x[i]), where `slope` is leaky_relu's; y may be x.
     void (*activate)(Activation, int64_t size, const T* x, T slope, T* y);
+    // dx[i] = dy[i] times the derivative of the activation whose value is y[i]
     void (*activate_grad)(Activation, int64_t size, const T* dy, const T* y, T slope, T* dx);
 
     // Writes softmax(logits) of one row; returns log(sum exp(logits - max)) and the max.
