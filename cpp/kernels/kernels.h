@@ -42,7 +42,8 @@ struct CorrelateTiles {
 };
 
 // Packs a panel: to[line*lanes + k] = from[line*line_stride + k*channel_stride], zero from
-// `channels` on. Returns whether all are finite, if that is to be checked.
+// `channels` on. Returns whether all are finite, if that is to be checked. lanes are whole vectors,
+// the last of them not empty, and one of the strides is 1.
 template <class T>
 struct PackLines {
     const T* from;

@@ -104,25 +104,9 @@ bool pack_contiguous_lines(const PackLines<T>& pack) {
 }
 
 template <class T>
-bool pack_strided(const PackLines<T>& pack) {
-    FiniteCheck<T> check;
-    for (int64_t line = 0; line < pack.lines; ++line) {
-        for (int64_t k = 0; k < pack.lanes; ++k) {
-            const T* from = pack.from + line * pack.line_stride + k * pack.channel_stride;
-            const T value = k < pack.channels ? *from : T(0);
-            check.see(value);
-            pack.to[line * pack.lanes + k] = value;
-        }
-    }
-    return !pack.checked || check.all_finite();
-}
-
-template <class T>
 bool pack_lines(const PackLines<T>& pack) {
-    const bool whole_vectors = pack.lanes % width<T> == 0;
-    if (whole_vectors && pack.channel_stride == 1) return pack_contiguous_channels(pack);
-    if (whole_vectors && pack.line_stride == 1) return pack_contiguous_lines(pack);
-    return pack_strided(pack);
+    if (pack.channel_stride == 1) return pack_contiguous_channels(pack);
+    return pack_contiguous_lines(pack);
 }
 
 }  // namespace

@@ -25,7 +25,8 @@ struct Correlation {
     int64_t y_offset, y_image_stride, y_row_stride, y_column_stride;
 
     int64_t weight_offset, weight_row_stride, weight_column_stride;
-    int64_t weight_in_stride, weight_out_stride, weight_group_stride;
+    int64_t weight_in_stride, weight_out_stride;  // one of them is 1
+    int64_t weight_group_stride;
 };
 
 inline bool is_depthwise(const Correlation& part) {
