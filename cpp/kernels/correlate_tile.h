@@ -23,6 +23,9 @@ constexpr int tile_pixels(int vectors) {
     if (vector_registers == 32) return vectors <= 2 ? 12 : vectors == 3 ? 8 : 6;
     return vectors == 1 ? 10 : 6;
 }
+static_assert(tile_pixels(1) <= most_tile_pixels && tile_pixels(2) <= most_tile_pixels &&
+                  tile_pixels(3) <= most_tile_pixels && tile_pixels(4) <= most_tile_pixels,
+              "drivers count on it");
 
 template <class T, int PIXELS, int VECTORS>
 inline void correlate_tile(const CorrelateTiles<T>& tiles, const int64_t* x_at,

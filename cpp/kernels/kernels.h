@@ -13,6 +13,9 @@
 
 namespace rot180 {
 
+// No register tile of any instruction set has more rows.
+inline constexpr int most_tile_pixels = 12;
+
 // `length` consecutive values of x in a pixel's window, `offset` from where the window begins. The
 // runs of a window, one after the other, are the lines of a panel of weights.
 struct Run {
@@ -172,7 +175,7 @@ template <class T>
 struct Kernels {
     int width;                        // lanes of one vector
     int max_vectors;                  // widest panel, in vectors
-    int (*tile_pixels)(int vectors);  // rows of a register tile
+    int (*tile_pixels)(int vectors);  // rows of a register tile, at most most_tile_pixels
 
     bool (*pack_lines)(const PackLines<T>&);
     void (*correlate_tiles)(const CorrelateTiles<T>&);

@@ -28,7 +28,6 @@ constexpr int64_t lines_per_task = 128;
 constexpr int64_t largest_slots = int64_t(1) << 24;  // elements of partial sums
 constexpr int64_t packed_together = 64;
 constexpr int64_t pixels_packed_together = 16;
-constexpr int most_tile_rows = 12;
 // From so many channels on, those of a tile are copied side by side.
 constexpr int64_t channels_worth_packing = 12;
 
@@ -298,7 +297,7 @@ class Sum {
             for (int64_t j = begin; j < end; ++j) {
                 const T* pixel = from + (j - begin) * step_w_ * channels;
                 for (int64_t t = 0; t < count; ++t) {
-                    copy_few<most_tile_rows>(pixel + first[t], size[t], out[t]);
+                    copy_few<most_tile_pixels>(pixel + first[t], size[t], out[t]);
                     out[t] += size[t];
                 }
             }
