@@ -273,13 +273,16 @@ class Sum {
     void pack_row(const Share& share, int64_t image, int64_t h, int64_t left, int64_t columns,
                   int64_t first_pixel, int64_t pixels, T* to) const {
         const int64_t channels = shape_.in_channels;
-        const T* row = x_.dy + (image * shape_.height + h) * shape_.width * channels;
         const bool inside = h >= 0 && h < shape_.height;
         // Pixels [begin, end) of the row are inside the image.
         const int64_t begin = std::min(columns, left < 0 ? divide_up(-left, step_w_) : 0);
         const int64_t reach = left < shape_.width ? divide_up(shape_.width - left, step_w_) : 0;
         const int64_t end = inside ? std::clamp(reach, begin, columns) : begin;
-        const T* from = row + (left + begin * step_w_) * channels;
+        const T* from = nullptr;  // where there are any
+        if (begin < end) {
+            const int64_t row = (image * shape_.height + h) * shape_.width;
+            from = x_.dy + (row + left + begin * step_w_) * channels;
+        }
         // A few tiles at a time, which share cache lines of x.
         for (int64_t tile = share.first_tile; tile < share.last_tile; tile += packed_together) {
             const int64_t count = std::min(packed_together, share.last_tile - tile);
