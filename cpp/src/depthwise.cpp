@@ -116,7 +116,8 @@ class RowReader {
     bool copies_;
 };
 
-// The rows from `next` on that follow those already in use, where rows are read in place.
+// Rows [used, next), as far as they have been read: what the next row of outputs reads beside the
+// rows already in use.
 template <class T>
 Ahead<T> ahead_of(const Rows<T>& rows, int64_t used, int64_t next) {
     const int64_t last = std::min(next, rows.last);
