@@ -429,21 +429,24 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
                              kernels.tile_pixels(int(panels.most_lanes() / kernels.width)));
     const Schedule plan = schedule(shape, tiles, panel_count, lines * lanes, sizeof(T));
     const Window window = window_of(shape, 0, 0, plan.blocks.rows, plan.blocks.columns);
-    const Sum<T> sum(kernels, shape, plan, panels, tiles, x, dy);
-    const bool exact = window_too_large(window, plan.blocks.images * shape.in_channels);
+    if (window_too_large(window, plan.blocks.images * shape.in_channels)) {
+        exact_grad_weight(shape, x, dy, dweight);
+        if (dbias) exact_grad_bias(shape, dy, dbias);
+        return;
+    }
 
-    const int64_t tasks = exact ? 0 : plan.tasks();
+    const Sum<T> sum(kernels, shape, plan, panels, tiles, x, dy);
+    const int64_t tasks = plan.tasks(), slots = plan.slots;
     const double pixels = double(shape.batch) * double(shape.out_height) * double(shape.out_width);
     const int team = team_size(tasks, pixels * double(lanes) * double(lines) / 8);
-    const int64_t slots = exact ? 0 : plan.slots;
     ScratchPlan memory;
     const size_t sums_at = memory.add(slots * lines * lanes, sizeof(T));
     const size_t biases_at = memory.add((slots + 1) * lanes, sizeof(T));
     ScratchPlan own;
-    const size_t x_at = own.add(exact ? 0 : sum.x_size(), sizeof(T));
-    const size_t product_at = own.add(exact ? 0 : sum.product_size(), sizeof(T));
-    const size_t packed_at = own.add(exact ? 0 : sum.packed_size(), sizeof(T));
-    const size_t own_at = memory.add(exact ? 0 : team, own.bytes());
+    const size_t x_at = own.add(sum.x_size(), sizeof(T));
+    const size_t product_at = own.add(sum.product_size(), sizeof(T));
+    const size_t packed_at = own.add(sum.packed_size(), sizeof(T));
+    const size_t own_at = memory.add(team, own.bytes());
     const Scratch scratch(memory.bytes());
     const auto array = [&](size_t at) { return reinterpret_cast<T*>(scratch.data() + at); };
     T* sums = array(sums_at);
@@ -461,7 +464,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     // The slots put together, some lines of one panel at a time.
     std::atomic<bool> any_nan{false};
     const int64_t line_blocks = divide_up(lines, lines_per_task);
-    parallel_for(exact ? 0 : panel_count * line_blocks, team, [&](int64_t task, int) {
+    parallel_for(panel_count * line_blocks, team, [&](int64_t task, int) {
         const int64_t panel = task / line_blocks, first = task % line_blocks * lines_per_task;
         const int64_t width = panels.lanes(panel), channels = panels.channels(panel);
         T zeros = 0;
@@ -477,12 +480,8 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
         }
         if (zeros != zeros) any_nan = true;
     });
-    if (exact || any_nan) exact_grad_weight(shape, x, dy, dweight);
+    if (any_nan) exact_grad_weight(shape, x, dy, dweight);
     if (!dbias) return;
-    if (exact) {
-        exact_grad_bias(shape, dy, dbias);
-        return;
-    }
     T* total = biases + slots * lanes;
     kernels.add_rows(biases, slots, lanes, total);
     for (int64_t panel = 0; panel < panel_count; ++panel) {
