@@ -258,7 +258,8 @@ struct Product {
         Run* runs = reinterpret_cast<Run*>(workspace + at.runs_at);
 
         CorrelateTiles<T> tiles = {};
-        const int64_t row_stride = read_windows(block, copy, tiles.x, x_at);
+        const T* origin = nullptr;
+        const int64_t row_stride = read_windows(block, copy, origin, x_at);
         tiles.x_at = x_at;
         tiles.y_at = y_at;
         tiles.pixels = block.pixels();
@@ -269,8 +270,7 @@ struct Product {
         bool finite = true;
         for (int64_t panel = share.first_panel; panel < share.last_panel; ++panel) {
             const int64_t group = panels.group(panel), lines = line_count(part);
-            const T* x = tiles.x;
-            tiles.x += group * part.run;
+            tiles.x = origin + group * part.run;
             tiles.y = plain.y + part.y_offset + panels.first_of_all(panel);
             tiles.vectors = panels.vectors(panel);
             tiles.channels = plan.few ? part.group_out : panels.channels(panel);
@@ -285,7 +285,6 @@ struct Product {
                 finite &= run_chunks(panel, lines, runs, pieces,
                                      reinterpret_cast<T*>(workspace + at.chunk_at), tiles);
             }
-            tiles.x = x;
             for (int64_t p = 0; p < tiles.pixels; p += block.columns) {
                 after_kernel(kernels, plain.activation, block.columns, tiles.channels,
                              part.y_column_stride, tiles.y + tiles.y_at[p]);
