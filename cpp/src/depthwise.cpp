@@ -15,7 +15,7 @@ constexpr int64_t fewest_row_values = 4096;  // in one task
 constexpr int64_t copied_channels = 64;
 
 // Taps [first, first + count) of an axis lie inside the image for an output at `origin`, where the
-// first tap is.
+// first tap is. Where none does, first is 0 too: no pointer to it leaves the weights.
 struct Taps {
     int64_t first, count;
 };
@@ -23,7 +23,8 @@ struct Taps {
 Taps taps_inside(int64_t origin, int64_t taps, int64_t dilation, int64_t size) {
     const int64_t first = origin < 0 ? std::min(taps, divide_up(-origin, dilation)) : 0;
     const int64_t last = origin < size ? std::min(taps, divide_up(size - origin, dilation)) : 0;
-    return {first, std::max<int64_t>(0, last - first)};
+    if (last <= first) return {0, 0};
+    return {first, last - first};
 }
 
 // body(j, columns, taps) for stretches of output columns that have the same taps inside: the
