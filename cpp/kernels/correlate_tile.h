@@ -7,8 +7,8 @@
 //   ...
 #pragma once
 
+#include "activation_vector.h"
 #include "kernels.h"
-#include "rectify.h"
 #include "vector.h"
 
 namespace rot180 {

@@ -1,8 +1,8 @@
 // The depthwise kernels: vectors run over channels, each of which meets its own weights alone.
 #pragma once
 
+#include "activation_vector.h"
 #include "kernels.h"
-#include "rectify.h"
 #include "vector.h"
 
 namespace rot180 {

@@ -1,6 +1,7 @@
 // Kernels that read and write each element once: activations, loss terms, optimizer steps.
 #pragma once
 
+#include "activation_vector.h"
 #include "kernels.h"
 #include "vector_math.h"
 
@@ -31,20 +32,8 @@ template <class T>
 void activate_grad(Activation activation, int64_t size, const T* dy, const T* y, T slope, T* dx) {
     for_lanes<T>(size, [&](auto lanes, int64_t i) {
         constexpr int W = decltype(lanes)::count;
-        using V = Vector<T, W>;
-        const V upstream = load<T, W>(dy + i);
-        const V a = load<T, W>(y + i);
-        V result = upstream;
-        if (activation == Activation::relu) {
-            result = a > T(0) ? upstream : V{};
-        } else if (activation == Activation::leaky_relu) {
-            result = a > T(0) ? upstream : upstream * slope;
-        } else if (activation == Activation::sigmoid) {
-            result = upstream * (a * (T(1) - a));
-        } else if (activation == Activation::tanh) {
-            result = upstream * (T(1) - a * a);
-        }
-        store<T, W>(dx + i, result);
+        const Vector<T, W> upstream = load<T, W>(dy + i), output = load<T, W>(y + i);
+        store<T, W>(dx + i, times_derivative<T>(activation, upstream, output, slope));
     });
 }
 

@@ -116,6 +116,43 @@ struct OuterProduct {
     bool overwrite;
 };
 
+// Winograd's transforms along one axis take a tile to six points, and back.
+constexpr int winograd_points = 6;
+
+// The transform of one tile into its 6x6 points, of every channel alike:
+//   to[(6*i + j)*point_stride + c] = point (i, j) of the pixels
+//       from[from_at + r*row_stride + s*column_stride + c]
+// times the activation's derivative at `saved`, which lies as `from` does, if there is one. Pixels
+// outside [first_row, last_row) x [first_column, last_column) count as zero. `to` has room for whole
+// vectors; what a last one has too many are zeros.
+template <class T>
+struct ToPoints {
+    const T* from;
+    Activation activation;
+    const T* saved;
+    int64_t from_at, row_stride, column_stride;
+    int64_t first_row, last_row, first_column, last_column;
+    int64_t channels;
+    T* to;
+    int64_t point_stride;
+};
+
+// The transform of 6x6 points into the first `rows` x `columns` pixels of a tile:
+//   to[i*row_stride + j*column_stride + c] = activation(bias[c] + pixel (i, j) of the points
+//       from[p*point_stride + c])
+// bias may be null; it and `from` are readable for whole vectors. activation as in CorrelateTiles.
+template <class T>
+struct FromPoints {
+    const T* from;
+    int64_t point_stride;
+    const T* bias;
+    Activation activation;
+    int64_t channels;
+    T* to;
+    int64_t row_stride, column_stride;
+    int64_t rows, columns;
+};
+
 // One output row of a pooling: window columns clipped by the kernel, window rows by the driver.
 template <class T>
 struct PoolRow {
@@ -189,6 +226,14 @@ struct Kernels {
     void (*depthwise_grad_row)(const DepthwiseGradRow<T>&);
     // sum[c] += sum over rows of x[row*channels + c]
     void (*add_rows)(const T* x, int64_t rows, int64_t channels, T* sum);
+
+    // B^T d B of a 6x6 of inputs.
+    void (*winograd_input)(const ToPoints<T>&);
+    // G g G^T of a filter of taps x taps.
+    void (*winograd_filter)(int taps, const ToPoints<T>&);
+    // A^T m A, of (7 - taps) x (7 - taps). Returns whether every pixel is finite before the
+    // activation.
+    bool (*winograd_output)(int taps, const FromPoints<T>&);
 
     void (*max_pool_row)(const PoolRow<T>&);
     void (*avg_pool_row)(const PoolRow<T>&);

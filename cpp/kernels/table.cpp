@@ -9,6 +9,7 @@
 #include "outer_product.h"
 #include "pack_lines.h"
 #include "pool_row.h"
+#include "winograd.h"
 
 namespace rot180 {
 namespace {
@@ -26,6 +27,9 @@ constexpr Kernels<T> kernels() {
         depthwise_row<T>,
         depthwise_grad_row<T>,
         add_rows<T>,
+        winograd_input<T>,
+        winograd_filter<T>,
+        winograd_output<T>,
         max_pool_row<T>,
         avg_pool_row<T>,
         max_pool_grad_row<T>,

@@ -9,6 +9,7 @@
 
 #include "correlation.h"
 #include "parallel.h"
+#include "winograd.h"
 
 namespace rot180 {
 namespace {
@@ -65,13 +66,25 @@ PhaseRows phase_rows(int64_t phase, int64_t size, int64_t stride, int64_t pad) {
     return {first, first < size ? (size - 1 - first) / stride + 1 : 0};
 }
 
+// Winograd's algorithm leaves alone what it would spread: results that are not finite.
+template <class T>
+void compute(Algorithm algorithm, const std::vector<Correlation>& parts,
+             const OutputGradient<T>& x, const T* weight, const T* bias, Activation activation,
+             T* y) {
+    if (algorithm == Algorithm::winograd &&
+        correlate_winograd(parts.front(), x, weight, bias, activation, y)) {
+        return;
+    }
+    correlate(parts, x, weight, bias, activation, y);
+}
+
 // Row p of dx, with p + pad_top = phase + stride_h * u, collects dy[i] * w[r] wherever
 // i * stride_h + r * dilation_h = p + pad_top. Within one phase the taps r that divide are evenly
 // spaced, and i falls as r grows: a stride-1 correlation of dy with those taps turned round, input
 // and output channels exchanged. Zeros are never interleaved, nor multiplied.
 template <class T>
 void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* weight,
-                const T* bias, Activation activation, T* dx) {
+                const T* bias, Activation activation, T* dx, Algorithm algorithm) {
     const int64_t weight_column = shape.group_in_channels() * shape.out_channels;
     const int64_t weight_row = shape.kernel_width * weight_column;
     const int64_t dx_row = shape.width * shape.in_channels;
@@ -142,7 +155,8 @@ void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* 
             }
         });
     }
-    correlate<T>(parts, dy, weight, bias, activation, dx);
+    compute<T>(conv2d_algorithm<T>(Pass::grad_input, shape, algorithm), parts, dy, weight, bias,
+               activation, dx);
 }
 
 }  // namespace
@@ -171,7 +185,7 @@ void Conv2dShape::validate() const {
 
 template <class T>
 void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
-            Activation activation, T* y) {
+            Activation activation, T* y, Algorithm algorithm) {
     const int64_t out_channels = shape.out_channels, run = shape.group_in_channels();
     Correlation part = {};
     part.batch = shape.batch;
@@ -199,29 +213,30 @@ void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias
     part.weight_column_stride = run * part.weight_in_stride;
     part.weight_row_stride = shape.kernel_width * part.weight_column_stride;
     part.weight_group_stride = part.group_out;
-    correlate<T>({part}, {x}, weight, bias, activation, y);
+    compute<T>(conv2d_algorithm<T>(Pass::forward, shape, algorithm), {part}, {x}, weight, bias,
+               activation, y);
 }
 
 template <class T>
 void conv2d_grad_input(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* weight,
-                       T* dx) {
-    transposed<T>(shape, dy, weight, nullptr, Activation::none, dx);
+                       T* dx, Algorithm algorithm) {
+    transposed<T>(shape, dy, weight, nullptr, Activation::none, dx, algorithm);
 }
 
 template <class T>
 void conv_transpose2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
                       Activation activation, T* y) {
-    transposed<T>(shape, {x}, weight, bias, activation, y);
+    transposed<T>(shape, {x}, weight, bias, activation, y, Algorithm::automatic);
 }
 
 template void conv2d(const Conv2dShape&, const float*, const float*, const float*, Activation,
-                     float*);
+                     float*, Algorithm);
 template void conv2d(const Conv2dShape&, const double*, const double*, const double*, Activation,
-                     double*);
+                     double*, Algorithm);
 template void conv2d_grad_input(const Conv2dShape&, const OutputGradient<float>&, const float*,
-                                float*);
+                                float*, Algorithm);
 template void conv2d_grad_input(const Conv2dShape&, const OutputGradient<double>&, const double*,
-                                double*);
+                                double*, Algorithm);
 template void conv_transpose2d(const Conv2dShape&, const float*, const float*, const float*,
                                Activation, float*);
 template void conv_transpose2d(const Conv2dShape&, const double*, const double*, const double*,

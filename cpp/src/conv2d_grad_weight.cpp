@@ -11,6 +11,7 @@
 #include "rot180/conv2d.h"
 #include "scratch.h"
 #include "window.h"
+#include "winograd.h"
 
 namespace rot180 {
 namespace {
@@ -411,13 +412,17 @@ class Sum {
 
 template <class T>
 void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradient<T>& dy,
-                        T* dweight, T* dbias) {
+                        T* dweight, T* dbias, Algorithm algorithm) {
     if (given.groups > 1 && given.group_in_channels() == 1 && given.group_out_channels() == 1) {
         return depthwise_grad_weight(given, x, dy, dweight, dbias);
     }
     if (given.batch == 0) {
         std::fill(dweight, dweight + given.weight_size(), T(0));
         if (dbias) std::fill(dbias, dbias + given.out_channels, T(0));
+        return;
+    }
+    if (conv2d_algorithm<T>(Pass::grad_weight, given, algorithm) == Algorithm::winograd &&
+        winograd_grad_weight(given, x, dy, dweight, dbias)) {
         return;
     }
     const Conv2dShape shape = flattened(given);
@@ -492,8 +497,8 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
 }
 
 template void conv2d_grad_weight(const Conv2dShape&, const float*, const OutputGradient<float>&,
-                                 float*, float*);
+                                 float*, float*, Algorithm);
 template void conv2d_grad_weight(const Conv2dShape&, const double*, const OutputGradient<double>&,
-                                 double*, double*);
+                                 double*, double*, Algorithm);
 
 }  // namespace rot180

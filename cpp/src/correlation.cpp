@@ -7,6 +7,7 @@
 #include "depthwise.h"
 #include "epilogue.h"
 #include "instruction_set.h"
+#include "pack_panel.h"
 #include "panels.h"
 #include "parallel.h"
 #include "scratch.h"
@@ -195,31 +196,6 @@ struct Product {
 
     int64_t panel_count() const { return plan.few ? 1 : panels.count(); }
 
-    // Packs lines [first, first + count) of a panel as (count, lanes), zero past the last channel;
-    // says whether every weight is finite.
-    bool pack_lines(int64_t panel, int64_t first, int64_t count, T* to) const {
-        const T* group = plain.weight + part.weight_offset +
-                         panels.group(panel) * part.weight_group_stride +
-                         panels.first_channel(panel) * part.weight_out_stride;
-        PackLines<T> pack = {};
-        pack.line_stride = part.weight_in_stride;
-        pack.channel_stride = part.weight_out_stride;
-        pack.channels = panels.channels(panel);
-        pack.lanes = panels.lanes(panel);
-        pack.checked = true;
-        bool finite = true;
-        for (int64_t line = first; line < first + count; line += pack.lines) {
-            const int64_t c = line % part.run, tap = line / part.run;
-            const int64_t r = tap / part.tap_columns, s = tap % part.tap_columns;
-            pack.from = group + r * part.weight_row_stride + s * part.weight_column_stride +
-                        c * part.weight_in_stride;
-            pack.lines = std::min(part.run - c, first + count - line);
-            pack.to = to + (line - first) * pack.lanes;
-            finite &= kernels.pack_lines(pack);
-        }
-        return finite;
-    }
-
     // Packs one channel as correlate_few reads it.
     bool pack_channel(int64_t k) const {
         const int64_t width = kernels.width, length = run_length(part);
@@ -245,7 +221,7 @@ struct Product {
 
     bool pack(int64_t task) const {
         if (plan.few) return pack_channel(task);
-        return pack_lines(task, 0, line_count(part),
+        return pack_panel(kernels, part, panels, plain.weight, task, 0, line_count(part),
                           packed_weight + panels.lanes_before(task) * line_count(part));
     }
 
@@ -371,7 +347,7 @@ struct Product {
             if (plan.packed_first) {
                 tiles.weight = weight + line * lanes;
             } else {
-                finite &= pack_lines(panel, line, count, chunk);
+                finite &= pack_panel(kernels, part, panels, plain.weight, panel, line, count, chunk);
                 tiles.weight = chunk;
             }
             line += count;

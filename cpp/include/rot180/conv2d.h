@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "rot180/activation.h"
+#include "rot180/algorithm.h"
 
 namespace rot180 {
 
@@ -33,13 +35,14 @@ struct Conv2dShape {
 
 // In all of them: dense row-major pointers, T is float or double, results overwrite, x[...] is zero
 // outside the image, g(k) is the group of output channel k. Any thread count gives the same bits.
+// They throw std::invalid_argument where the algorithm that is asked for cannot compute the shape.
 
 // y[n,i,j,k] = activation(bias[k] + sum over r,s,c of
 //     x[n, i*stride_h + r*dilation_h - pad_top, j*stride_w + s*dilation_w - pad_left, g(k)*C/G + c]
 //     * weight[r,s,c,k]).   bias may be null.
 template <class T>
 void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
-            Activation activation, T* y);
+            Activation activation, T* y, Algorithm algorithm = Algorithm::automatic);
 
 // The loss's gradient by the convolution's output as the two passes below read it: dy, times the
 // derivative of the activation at the saved output y unless the activation is none.
@@ -54,7 +57,7 @@ struct OutputGradient {
 //     q = j*stride_w + s*dilation_w - pad_left of dy[n,i,j,k] * weight[r,s,c,k].
 template <class T>
 void conv2d_grad_input(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* weight,
-                       T* dx);
+                       T* dx, Algorithm algorithm = Algorithm::automatic);
 
 // dweight[r,s,c,k] = sum over n,i,j of
 //     x[n, i*stride_h + r*dilation_h - pad_top, j*stride_w + s*dilation_w - pad_left, g(k)*C/G + c]
@@ -62,7 +65,7 @@ void conv2d_grad_input(const Conv2dShape& shape, const OutputGradient<T>& dy, co
 // and in the same read dbias[k] = sum over n,i,j of dy[n,i,j,k], unless dbias is null.
 template <class T>
 void conv2d_grad_weight(const Conv2dShape& shape, const T* x, const OutputGradient<T>& dy,
-                        T* dweight, T* dbias);
+                        T* dweight, T* dbias, Algorithm algorithm = Algorithm::automatic);
 
 // dbias[k] = sum over all pixels p of dy[p,k]; dy is (pixels, channels).
 template <class T>
@@ -76,5 +79,15 @@ void conv2d_grad_bias(int64_t pixels, int64_t channels, const T* dy, T* dbias);
 template <class T>
 void conv_transpose2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
                       Activation activation, T* y);
+
+// What a pass is computed by when `requested` is asked for; throws as the passes do. Depends on the
+// shape, the instruction set and set_algorithm, never on the number of threads.
+enum class Pass { forward, grad_input, grad_weight };
+template <class T>
+Algorithm conv2d_algorithm(Pass pass, const Conv2dShape& shape,
+                           Algorithm requested = Algorithm::automatic);
+
+// Why Winograd's algorithm cannot compute a shape; empty if it can.
+std::string winograd_refuses(const Conv2dShape& shape);
 
 }  // namespace rot180

@@ -1,0 +1,218 @@
+// Winograd's transforms for convolutions of `taps` x `taps` in tiles of (7 - taps) x (7 - taps)
+// outputs:
+//
+//     Y = A^T [ (G g G^T) * (B^T d B) ] A,   * element by element, summed over input channels
+//
+// d is the 6x6 of inputs that a tile reads, g the filter. Along one axis, the two polynomials that
+// have d and g as coefficients are evaluated at six points, 0, +-a, +-b and infinity, multiplied
+// there, and interpolated: S. Winograd, Arithmetic Complexity of Computations (1980); A. Lavin and
+// S. Gray, Fast Algorithms for Convolutional Neural Networks (2016). a and b come from
+// bench/winograd_points.py: these are exact, as are their squares, and lose half of the digits that
+// the usual 1 and 2 lose.
+#pragma once
+
+#include "activation_vector.h"
+#include "kernels.h"
+#include "vector.h"
+
+namespace rot180 {
+namespace {
+
+constexpr double point_a = 0.75, point_b = 1.5;
+
+// B^T d. Points of opposite sign share their even and their odd terms, here and below.
+template <class T>
+struct InputTransform {
+    static constexpr int size = winograd_points;
+
+    static inline void apply(const Vector<T> (&d)[size], Vector<T> (&points)[winograd_points]) {
+        constexpr T a = T(point_a), a2 = a * a, b = T(point_b), b2 = b * b;
+        const Vector<T> even_a = d[4] - b2 * d[2], odd_a = d[3] - b2 * d[1];
+        const Vector<T> even_b = d[4] - a2 * d[2], odd_b = d[3] - a2 * d[1];
+        points[0] = d[4] - (a2 + b2) * d[2] + a2 * b2 * d[0];
+        points[1] = even_a + a * odd_a;
+        points[2] = even_a - a * odd_a;
+        points[3] = even_b + b * odd_b;
+        points[4] = even_b - b * odd_b;
+        points[5] = d[5] - (a2 + b2) * d[3] + a2 * b2 * d[1];
+    }
+};
+
+// The sum of c[0] + c[1] x^2 + ... over every second of `count` coefficients, from `first` on.
+template <class T, int COUNT>
+inline Vector<T> every_second(const Vector<T> (&c)[COUNT], int first, T square) {
+    Vector<T> sum = {};
+    T power = 1;
+#pragma GCC unroll 4
+    for (int i = first; i < COUNT; i += 2) {
+        sum = i == first ? c[i] : sum + power * c[i];
+        power *= square;
+    }
+    return sum;
+}
+
+// G g.
+template <class T, int TAPS>
+struct FilterTransform {
+    static constexpr int size = TAPS;
+
+    static inline void apply(const Vector<T> (&g)[size], Vector<T> (&points)[winograd_points]) {
+        constexpr T a = T(point_a), a2 = a * a, b = T(point_b), b2 = b * b;
+        constexpr T at_zero = 1 / (a2 * b2);
+        constexpr T at_a = 1 / (2 * a2 * (a2 - b2)), at_b = 1 / (2 * b2 * (b2 - a2));
+        const Vector<T> even_a = at_a * every_second<T, TAPS>(g, 0, a2);
+        const Vector<T> odd_a = at_a * a * every_second<T, TAPS>(g, 1, a2);
+        const Vector<T> even_b = at_b * every_second<T, TAPS>(g, 0, b2);
+        const Vector<T> odd_b = at_b * b * every_second<T, TAPS>(g, 1, b2);
+        points[0] = at_zero * g[0];
+        points[1] = even_a + odd_a;
+        points[2] = even_a - odd_a;
+        points[3] = even_b + odd_b;
+        points[4] = even_b - odd_b;
+        points[5] = g[TAPS - 1];
+    }
+};
+
+// A^T m.
+template <class T, int SIZE>
+struct OutputTransform {
+    static constexpr int size = SIZE;
+
+    static inline void apply(const Vector<T> (&points)[winograd_points], Vector<T> (&y)[size]) {
+        const Vector<T> even_a = points[1] + points[2], odd_a = points[1] - points[2];
+        const Vector<T> even_b = points[3] + points[4], odd_b = points[3] - points[4];
+        T a = 1, b = 1;
+#pragma GCC unroll 8
+        for (int i = 0; i < SIZE; ++i) {
+            y[i] = a * (i % 2 ? odd_a : even_a) + b * (i % 2 ? odd_b : even_b);
+            a *= T(point_a);
+            b *= T(point_b);
+        }
+        y[0] += points[0];
+        y[SIZE - 1] += points[5];
+    }
+};
+
+// `lanes` channels of one tile, from channel c on. WHOLE says that there are as many as a vector
+// has and that every pixel is inside.
+template <class T, class Transform, bool WHOLE>
+__attribute__((always_inline)) inline void to_points_vector(const ToPoints<T>& tile,
+ Activation activation, int64_t c,
+                             int64_t lanes) {
+    constexpr int SIZE = Transform::size;
+    const auto read = [&](const T* array, int64_t at) __attribute__((always_inline)) {
+        return WHOLE || lanes == width<T> ? load(array + at) : load_first(array + at, lanes);
+    };
+    Vector<T> rows[SIZE][winograd_points];
+#pragma GCC unroll 8
+    for (int i = 0; i < SIZE; ++i) {
+        Vector<T> row[SIZE] = {};
+#pragma GCC unroll 8
+        for (int j = 0; j < SIZE; ++j) {
+            if (!WHOLE && (i < tile.first_row || i >= tile.last_row || j < tile.first_column ||
+                           j >= tile.last_column)) {
+                continue;
+            }
+            const int64_t at = tile.from_at + i * tile.row_stride + j * tile.column_stride + c;
+            row[j] = read(tile.from, at);
+            if (activation != Activation::none) {
+                row[j] = times_derivative<T>(activation, row[j], read(tile.saved, at),
+                                             T(leaky_relu_slope));
+            }
+        }
+        Transform::apply(row, rows[i]);
+    }
+#pragma GCC unroll 8
+    for (int j = 0; j < winograd_points; ++j) {
+        Vector<T> column[SIZE], points[winograd_points];
+#pragma GCC unroll 8
+        for (int i = 0; i < SIZE; ++i) column[i] = rows[i][j];
+        Transform::apply(column, points);
+#pragma GCC unroll 8
+        for (int i = 0; i < winograd_points; ++i) {
+            store(tile.to + (i * winograd_points + j) * tile.point_stride + c, points[i]);
+        }
+    }
+}
+
+template <class T, class Transform>
+void to_points(const ToPoints<T>& tile) {
+    constexpr int W = width<T>;
+    const bool inside = tile.first_row == 0 && tile.last_row == Transform::size &&
+                        tile.first_column == 0 && tile.last_column == Transform::size;
+    for (int64_t c = 0; c < tile.channels; c += W) {
+        const int64_t lanes = tile.channels - c < W ? tile.channels - c : W;
+        const bool whole = inside && lanes == W;
+        // The usual cases with what they need not ask known to the compiler.
+        if (whole && tile.activation == Activation::none) {
+            to_points_vector<T, Transform, true>(tile, Activation::none, c, W);
+        } else if (whole && tile.activation == Activation::relu) {
+            to_points_vector<T, Transform, true>(tile, Activation::relu, c, W);
+        } else {
+            to_points_vector<T, Transform, false>(tile, tile.activation, c, lanes);
+        }
+    }
+}
+
+template <class T>
+void winograd_input(const ToPoints<T>& tile) {
+    to_points<T, InputTransform<T>>(tile);
+}
+
+template <class T>
+void winograd_filter(int taps, const ToPoints<T>& tile) {
+    if (taps == 3) to_points<T, FilterTransform<T, 3>>(tile);
+    if (taps == 4) to_points<T, FilterTransform<T, 4>>(tile);
+}
+
+template <class T, int SIZE>
+bool from_points(const FromPoints<T>& tile) {
+    constexpr int W = width<T>;
+    Vector<T> zeros = {};
+    for (int64_t c = 0; c < tile.channels; c += W) {
+        const int64_t lanes = tile.channels - c < W ? tile.channels - c : W;
+        Vector<T> rows[SIZE][winograd_points];
+#pragma GCC unroll 8
+        for (int j = 0; j < winograd_points; ++j) {
+            Vector<T> points[winograd_points], column[SIZE];
+#pragma GCC unroll 8
+            for (int i = 0; i < winograd_points; ++i) {
+                points[i] = load(tile.from + (i * winograd_points + j) * tile.point_stride + c);
+            }
+            OutputTransform<T, SIZE>::apply(points, column);
+#pragma GCC unroll 8
+            for (int i = 0; i < SIZE; ++i) rows[i][j] = column[i];
+        }
+        const Vector<T> bias = tile.bias ? load(tile.bias + c) : Vector<T>{};
+#pragma GCC unroll 8
+        for (int i = 0; i < SIZE; ++i) {
+            if (i >= tile.rows) break;
+            Vector<T> y[SIZE];
+            OutputTransform<T, SIZE>::apply(rows[i], y);
+            T* to = tile.to + i * tile.row_stride + c;
+#pragma GCC unroll 8
+            for (int j = 0; j < SIZE; ++j) {
+                if (j >= tile.columns) break;
+                const Vector<T> z = y[j] + bias;
+                zeros += T(0) * z;
+                const Vector<T> value = rectify<T>(tile.activation, z);
+                if (lanes == W) {
+                    store(to + j * tile.column_stride, value);
+                } else {
+                    store_first(to + j * tile.column_stride, value, lanes);
+                }
+            }
+        }
+    }
+    T total = 0;
+    for (int i = 0; i < W; ++i) total += zeros[i];
+    return total == T(0);
+}
+
+template <class T>
+bool winograd_output(int taps, const FromPoints<T>& tile) {
+    return taps == 3 ? from_points<T, 4>(tile) : from_points<T, 3>(tile);
+}
+
+}  // namespace
+}  // namespace rot180

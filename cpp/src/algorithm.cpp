@@ -1,0 +1,88 @@
+#include "rot180/algorithm.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <stdexcept>
+
+#include "instruction_set.h"
+#include "rot180/conv2d.h"
+
+namespace rot180 {
+namespace {
+
+struct Name {
+    const char* name;
+    Algorithm algorithm;
+};
+constexpr Name names[] = {{"auto", Algorithm::automatic},
+                          {"direct", Algorithm::direct},
+                          {"winograd", Algorithm::winograd}};
+
+Algorithm find(const std::string& name, const char* source) {
+    std::string known;
+    for (const Name& each : names) {
+        if (name == each.name) return each.algorithm;
+        known += (known.empty() ? "" : ", ") + std::string(each.name);
+    }
+    throw std::invalid_argument(std::string(source) + " '" + name +
+                                "' is unknown: expected one of " + known);
+}
+
+std::atomic<Algorithm>& current() {
+    const auto initial = [] {
+        const char* forced = std::getenv("ROT180_ALGORITHM");
+        return find(forced && *forced ? forced : "auto", "ROT180_ALGORITHM");
+    };
+    static std::atomic<Algorithm> algorithm{initial()};
+    return algorithm;
+}
+
+// Whether Winograd's algorithm is the faster one.
+template <class T>
+bool winograd_pays(Pass, const Conv2dShape& shape) {
+    return shape.in_channels >= 16 && shape.out_channels >= 16;
+}
+
+}  // namespace
+
+Algorithm algorithm() { return current().load(std::memory_order_relaxed); }
+void set_algorithm(Algorithm algorithm) { current().store(algorithm, std::memory_order_relaxed); }
+
+Algorithm algorithm_named(const std::string& name) { return find(name, "algorithm"); }
+
+std::string name_of(Algorithm algorithm) {
+    for (const Name& each : names) {
+        if (algorithm == each.algorithm) return each.name;
+    }
+    throw std::invalid_argument("an Algorithm without a name");
+}
+
+std::string winograd_refuses(const Conv2dShape& shape) {
+    if (shape.kernel_height != 3 || shape.kernel_width != 3) return "the kernel is not 3x3";
+    if (shape.stride_h != 1 || shape.stride_w != 1) return "the stride is not 1";
+    if (shape.dilation_h != 1 || shape.dilation_w != 1) return "the dilation is not 1";
+    if (shape.groups != 1) return "there is more than one group";
+    return "";
+}
+
+template <class T>
+Algorithm conv2d_algorithm(Pass pass, const Conv2dShape& shape, Algorithm requested) {
+    const bool forced = requested != Algorithm::automatic;
+    if (!forced) requested = algorithm();
+    if (requested == Algorithm::direct) return requested;
+    const std::string refusal = winograd_refuses(shape);
+    if (!refusal.empty()) {
+        if (forced) {
+            throw std::invalid_argument("algorithm 'winograd' cannot compute this shape: " +
+                                        refusal);
+        }
+        return Algorithm::direct;
+    }
+    if (requested == Algorithm::winograd) return requested;
+    return winograd_pays<T>(pass, shape) ? Algorithm::winograd : Algorithm::direct;
+}
+
+template Algorithm conv2d_algorithm<float>(Pass, const Conv2dShape&, Algorithm);
+template Algorithm conv2d_algorithm<double>(Pass, const Conv2dShape&, Algorithm);
+
+}  // namespace rot180

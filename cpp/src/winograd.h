@@ -1,0 +1,21 @@
+// Winograd's algorithm, F(4x4, 3x3): a quarter of the multiplications of the direct sum.
+#pragma once
+
+#include "correlation.h"
+
+namespace rot180 {
+
+// 3x3 taps, next to one another, one group: what the algorithm can compute.
+bool winograd_admits(const Correlation& part);
+
+// As correlate. Returns false, and leaves y unfinished, where a result is not finite: a tile's
+// outputs share their sums, so an infinity or NaN would spread over all of them.
+template <class T>
+bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, const T* weight,
+                        const T* bias, Activation activation, T* y);
+
+template <class T>
+bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGradient<T>& dy,
+                          T* dweight, T* dbias);
+
+}  // namespace rot180
