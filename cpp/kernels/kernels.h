@@ -224,8 +224,8 @@ struct Kernels {
     void (*outer_product)(const OuterProduct<T>&);
     void (*depthwise_row)(const DepthwiseRow<T>&);
     void (*depthwise_grad_row)(const DepthwiseGradRow<T>&);
-    // sum[c] += sum over rows of x[row*channels + c]
-    void (*add_rows)(const T* x, int64_t rows, int64_t channels, T* sum);
+    // sum[c] += sum over rows of x[row*stride + c]
+    void (*add_rows)(const T* x, int64_t rows, int64_t stride, int64_t channels, T* sum);
 
     // B^T d B of a 6x6 of inputs.
     void (*winograd_input)(const ToPoints<T>&);

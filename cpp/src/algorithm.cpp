@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <stdexcept>
+#include <string>
 
 #include "instruction_set.h"
 #include "rot180/conv2d.h"
@@ -10,29 +11,17 @@
 namespace rot180 {
 namespace {
 
-struct Name {
-    const char* name;
-    Algorithm algorithm;
-};
-constexpr Name names[] = {{"auto", Algorithm::automatic},
-                          {"direct", Algorithm::direct},
-                          {"winograd", Algorithm::winograd}};
-
-Algorithm find(const std::string& name, const char* source) {
-    std::string known;
-    for (const Name& each : names) {
-        if (name == each.name) return each.algorithm;
-        known += (known.empty() ? "" : ", ") + std::string(each.name);
-    }
-    throw std::invalid_argument(std::string(source) + " '" + name +
-                                "' is unknown: expected one of " + known);
+Algorithm initial() {
+    const char* forced = std::getenv("ROT180_ALGORITHM");
+    const std::string name = forced && *forced ? forced : "auto";
+    if (name == "auto") return Algorithm::automatic;
+    if (name == "direct") return Algorithm::direct;
+    if (name == "winograd") return Algorithm::winograd;
+    throw std::invalid_argument("ROT180_ALGORITHM '" + name +
+                                "' is unknown: expected auto, direct or winograd");
 }
 
 std::atomic<Algorithm>& current() {
-    const auto initial = [] {
-        const char* forced = std::getenv("ROT180_ALGORITHM");
-        return find(forced && *forced ? forced : "auto", "ROT180_ALGORITHM");
-    };
     static std::atomic<Algorithm> algorithm{initial()};
     return algorithm;
 }
@@ -47,15 +36,6 @@ bool winograd_pays(Pass, const Conv2dShape& shape) {
 
 Algorithm algorithm() { return current().load(std::memory_order_relaxed); }
 void set_algorithm(Algorithm algorithm) { current().store(algorithm, std::memory_order_relaxed); }
-
-Algorithm algorithm_named(const std::string& name) { return find(name, "algorithm"); }
-
-std::string name_of(Algorithm algorithm) {
-    for (const Name& each : names) {
-        if (algorithm == each.algorithm) return each.name;
-    }
-    throw std::invalid_argument("an Algorithm without a name");
-}
 
 std::string winograd_refuses(const Conv2dShape& shape) {
     if (shape.kernel_height != 3 || shape.kernel_width != 3) return "the kernel is not 3x3";

@@ -202,7 +202,7 @@ class Sum {
                 outer.dy_row_stride = block.columns * lanes;
                 outer.dy_image_stride = block.rows * outer.dy_row_stride;
                 if (bias && share.first_tile == 0) {
-                    kernels_.add_rows(outer.dy, block.pixels(), lanes,
+                    kernels_.add_rows(outer.dy, block.pixels(), lanes, lanes,
                                       bias + panels_.lanes_before(panel));
                 }
                 outer.vectors = panels_.vectors(panel);
@@ -421,7 +421,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
         if (dbias) std::fill(dbias, dbias + given.out_channels, T(0));
         return;
     }
-    if (conv2d_algorithm<T>(Pass::grad_weight, given, algorithm) == Algorithm::winograd &&
+    if (given.batch > 0 && conv2d_algorithm<T>(Pass::grad_weight, given, algorithm) == Algorithm::winograd &&
         winograd_grad_weight(given, x, dy, dweight, dbias)) {
         return;
     }
@@ -489,7 +489,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     if (any_nan) exact_grad_weight(shape, x, dy, dweight);
     if (!dbias) return;
     T* total = biases + slots * lanes;
-    kernels.add_rows(biases, slots, lanes, total);
+    kernels.add_rows(biases, slots, lanes, lanes, total);
     for (int64_t panel = 0; panel < panel_count; ++panel) {
         const T* from = total + panels.lanes_before(panel);
         std::copy(from, from + panels.channels(panel), dbias + panels.first_of_all(panel));

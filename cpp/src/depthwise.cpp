@@ -307,9 +307,8 @@ void depthwise_grad_weight(const Conv2dShape& shape, const T* x, const OutputGra
         row.channels = count;
         for (int64_t i = begin; i < end; ++i) {
             if (dbias) {
-                for (int64_t j = 0; j < shape.out_width; ++j) {
-                    kernels.add_rows(deltas.at(i, j), 1, count, sum + taps * count);
-                }
+                kernels.add_rows(deltas.at(i, 0), shape.out_width, deltas.pixel_stride, count,
+                                 sum + taps * count);
             }
             const int64_t top = i * shape.stride_h - shape.pad_top;
             const Taps down = taps_inside(top, shape.kernel_height, shape.dilation_h, shape.height);
@@ -358,7 +357,7 @@ void depthwise_grad_weight(const Conv2dShape& shape, const T* x, const OutputGra
     });
 
     for (int64_t slot = 1; slot < slots; ++slot) {
-        kernels.add_rows(sums + slot * slot_size, 1, slot_size, sums);
+        kernels.add_rows(sums + slot * slot_size, 1, slot_size, slot_size, sums);
     }
     std::copy(sums, sums + taps * channels, dweight);
     if (dbias) std::copy(sums + taps * channels, sums + slot_size, dbias);

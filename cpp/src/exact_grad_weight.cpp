@@ -56,7 +56,7 @@ void exact_grad_bias(const Conv2dShape& shape, const OutputGradient<T>& dy, T* d
     std::fill(dbias, dbias + shape.out_channels, T(0));
     for (int64_t i = 0; i < shape.batch * shape.out_height; ++i) {
         read_values(kernels, dy, i * row_size, row_size, row);
-        kernels.add_rows(row, shape.out_width, shape.out_channels, dbias);
+        kernels.add_rows(row, shape.out_width, shape.out_channels, shape.out_channels, dbias);
     }
 }
 

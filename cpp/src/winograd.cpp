@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 
 #include "epilogue.h"
 #include "instruction_set.h"
@@ -10,197 +9,204 @@
 #include "panels.h"
 #include "parallel.h"
 #include "scratch.h"
-#include "window.h"
+#include "winograd_tiles.h"
 
 namespace rot180 {
 namespace {
 
 constexpr int taps = 3;
-constexpr int tile_size = 4;
-constexpr int window_size = tile_size + taps - 1;
-constexpr int64_t points = winograd_points * winograd_points;
-
-static int64_t env(const char* n, int64_t d) { const char* e = getenv(n); return e ? atoll(e) : d; }
-// Output channels whose products are held before they become pixels.
+constexpr int64_t output_size = winograd_points + 1 - taps;
+// Tiles of a block: so many meet each filter while it is in a cache. Whole register tiles.
+constexpr int64_t most_tiles = 24, fewest_tiles = 6;
+constexpr int64_t plenty_of_tasks = 16;
+// With no more tiles than these, all are one block, and large filters are transformed where they
+// are needed: the points of a filter take four times the memory of its taps.
+constexpr int64_t few_tiles = 48;
+constexpr int64_t large_filters_bytes = 1024 * 1024;
+// Output channels whose products are held at once, about.
 constexpr int64_t channels_together = 64;
+// The lines of a panel that all tiles of a block read before the next ones, as in correlate.
 constexpr int64_t chunk_bytes = 24 * 1024;
+// Input channels of a panel whose filters are transformed together.
+constexpr int64_t lines_together = 32;
 
-struct Blocks {
-    int64_t images, rows, columns, size_images, size_rows, size_columns;
-    int64_t row_blocks() const { return divide_up(rows, size_rows); }
-    int64_t column_blocks() const { return divide_up(columns, size_columns); }
-    int64_t count() const { return divide_up(images, size_images) * row_blocks() * column_blocks(); }
+int64_t env(const char* n, int64_t d) { const char* e = getenv(n); return e ? atoll(e) : d; }
+
+// Panels whose products are held at once: as many as have about channels_together lanes.
+class PanelGroups {
+ public:
+    explicit PanelGroups(const Panels& panels)
+        : panels_(panels),
+          count_(std::min(panels.count(), divide_up(panels.all_lanes(), channels_together))) {}
+
+    int64_t count() const { return count_; }
+    int64_t first(int64_t group) const { return group * panels_.count() / count_; }
+    int64_t lanes(int64_t group) const { return end(group) - begin(group); }
+    int64_t most_lanes() const {
+        return divide_up(panels_.count(), count_) * panels_.most_lanes();
+    }
+    // Lanes of all groups before this one.
+    int64_t begin(int64_t group) const { return panels_.lanes_before(first(group)); }
+
+ private:
+    int64_t end(int64_t group) const {
+        return group + 1 < count_ ? begin(group + 1) : panels_.all_lanes();
+    }
+
+    const Panels& panels_;
+    int64_t count_;
 };
 
-struct Block {
-    int64_t image, i, j, images, rows, columns;
-    int64_t pixels() const { return images * rows * columns; }
-};
-
-Block block_of(const Blocks& b, int64_t index) {
-    Block block;
-    block.j = index % b.column_blocks() * b.size_columns;
-    index /= b.column_blocks();
-    block.i = index % b.row_blocks() * b.size_rows;
-    block.image = index / b.row_blocks() * b.size_images;
-    block.images = std::clamp<int64_t>(b.images - block.image, 0, b.size_images);
-    block.rows = std::clamp<int64_t>(b.rows - block.i, 0, b.size_rows);
-    block.columns = std::clamp<int64_t>(b.columns - block.j, 0, b.size_columns);
-    return block;
-}
-
-// The distance of two rows of points: whole vectors, and an odd number of cache lines most often,
-// so that 36 rows do not meet in the same few sets of a cache.
-template <class T>
-int64_t padded(int64_t channels) {
-    constexpr int64_t line = 64 / int64_t(sizeof(T));
-    return divide_up(channels, line) * line + line;
-}
-
+// How one convolution is cut into tasks: blocks of tiles by groups of panels.
 struct Schedule {
-    Blocks blocks;
-    int64_t panel_groups;
-    int64_t chunk_lines;
+    int64_t tiles, blocks;  // tiles of one block
+    bool inputs_first;      // all at once, before the products; else a task has a whole block
+    bool filters_first;     // likewise; else each task transforms what it needs
+};
+
+template <class T>
+Schedule schedule(const Correlation& part, const TileGrid& grid, const Panels& panels,
+                  const PanelGroups& groups) {
+    Schedule plan = {};
+    const int64_t filters = tile_points * part.channels * panels.all_lanes() * int64_t(sizeof(T));
+    plan.filters_first = grid.count() > env("FEW", few_tiles) || filters < large_filters_bytes;
+    const int64_t fair = divide_up(grid.count() * groups.count(), plenty_of_tasks);
+    plan.tiles = std::clamp(divide_up(fair, fewest_tiles) * fewest_tiles, fewest_tiles, env("TILES", most_tiles));
+    if (!plan.filters_first) plan.tiles = grid.count();
+    plan.blocks = divide_up(grid.count(), plan.tiles);
+    plan.inputs_first = plan.blocks < plenty_of_tasks;
+    return plan;
+}
+
+// What one thread needs for one task.
+template <class T>
+struct Workspace {
+    T *inputs, *products, *packed, *filters;
+    int64_t *x_at, *y_at;
 };
 
 template <class T>
 struct Product {
     const Kernels<T>& kernels;
     const Correlation& part;
+    const TileGrid& grid;
     const Panels& panels;
-    Schedule plan;
-    OutputGradient<T> x;
+    const PanelGroups& groups;
+    Images<T> x;
     const T* weight;
-    const T* bias;  // packed
+    const T* bias;   // as the panels' lanes
+    const T* zeros;  // as many as a panel has lanes
     Activation activation;
     T* y;
-    T* filters;  // (panel group, point, panel, c, lane)
 
-    int64_t first_panel(int64_t group) const { return group * panels.count() / plan.panel_groups; }
-    int64_t lanes_before_group(int64_t group) const { return group == plan.panel_groups ? panels.all_lanes() : panels.lanes_before(first_panel(group)); }
-    int64_t lanes_of(int64_t group) const {
-        return lanes_before_group(group + 1) - lanes_before_group(group);
-    }
-    T* filters_of(int64_t group, int64_t panel) const {
-        const int64_t before = lanes_before_group(group);
-        return filters + before * points * part.run +
-               (panels.lanes_before(panel) - before) * part.run;
-    }
-
-    void transform_filters(int64_t group, int64_t panel, int64_t first, int64_t count,
-                           T* taps_of_panel) const {
-        const int64_t lanes = panels.lanes(panel);
-        for (int64_t tap = 0; tap < taps * taps; ++tap) {
-            pack_panel(kernels, part, panels, weight, panel, tap * part.run + first, count,
-                       taps_of_panel + tap * count * lanes);
-        }
-        ToPoints<T> filter = {};
-        filter.from = taps_of_panel;
-        filter.row_stride = taps * count * lanes;
-        filter.column_stride = count * lanes;
-        filter.last_row = filter.last_column = taps;
-        filter.channels = count * lanes;
-        filter.to = filters_of(group, panel) + first * lanes;
-        filter.point_stride = lanes_of(group) * part.run;
-        kernels.winograd_filter(taps, filter);
-    }
-
-    template <class Body>
-    void for_tiles(const Block& block, const Body& body) const {
-        int64_t t = 0;
-        for (int64_t n = 0; n < block.images; ++n)
-            for (int64_t i = 0; i < block.rows; ++i)
-                for (int64_t j = 0; j < block.columns; ++j)
-                    body(t++, block.image + n, (block.i + i) * tile_size, (block.j + j) * tile_size);
-    }
-
-    void transform_inputs(const Block& block, T* inputs) const {
-        const int64_t stride = padded<T>(part.run);
-        ToPoints<T> tile = {};
-        tile.channels = part.run;
-        tile.point_stride = stride;
-        tile.from = x.dy;
-        tile.column_stride = part.channels;
-        tile.row_stride = part.width * part.channels;
-        for_tiles(block, [&](int64_t t, int64_t n, int64_t i, int64_t j) {
-            const int64_t top = i - part.top, left = j - part.left;
-            tile.first_row = std::clamp<int64_t>(-top, 0, window_size);
-            tile.last_row = std::clamp<int64_t>(part.height - top, 0, window_size);
-            tile.first_column = std::clamp<int64_t>(-left, 0, window_size);
-            tile.last_column = std::clamp<int64_t>(part.width - left, 0, window_size);
-            tile.from_at = ((n * part.height + top) * part.width + left) * part.channels;
-            tile.to = inputs + t * points * stride;
+    // Tiles [first, last) as (tile, point, input channel).
+    void transform_inputs(int64_t first, int64_t last, T* inputs) const {
+        ToPoints<T> tile = x.to_points(0, part.channels);
+        grid.for_each(first, last, [&](int64_t t, int64_t n, int64_t i, int64_t j) {
+            x.place(n, i * output_size - part.top, j * output_size - part.left, input_size, tile);
+            tile.to = inputs + t * tile_points * tile.point_stride;
             kernels.winograd_input(tile);
         });
     }
 
-    bool run(const Block& block, const T* inputs, T* products, int64_t* x_at, int64_t* y_at) const {
-        const int64_t in_stride = padded<T>(part.run);
-        bool finite = true;
-        for (int64_t group = 0; group < plan.panel_groups; ++group) {
-            const int64_t out_stride = padded<T>(lanes_of(group));
-            for (int64_t t = 0; t < block.pixels(); ++t) {
-                x_at[t] = t * points * in_stride;
-                y_at[t] = t * points * out_stride;
-            }
-            const int64_t first = first_panel(group), last = first_panel(group + 1);
-            for (int64_t p = 0; p < points; ++p) {
-                for (int64_t panel = first; panel < last; ++panel) {
-                    multiply(block, inputs + p * in_stride,
-                             filters_of(group, panel) + p * lanes_of(group) * part.run, panel,
-                             products + p * out_stride + panels.lanes_before(panel) -
-                                 lanes_before_group(group),
-                             x_at, y_at);
+    // The filters of a group's panels for input channels [first, first + count), as (panel, point,
+    // input channel, lane), where point p begins p * point_stride * lanes behind the first.
+    void transform_filters(int64_t panel, int64_t first, int64_t count, T* packed,
+                           int64_t point_stride, T* filters) const {
+        const int64_t lanes = panels.lanes(panel);
+        for (int64_t tap = 0; tap < taps * taps; ++tap) {
+            pack_panel(kernels, part, panels, weight, panel, tap * part.channels + first, count,
+                       packed + tap * count * lanes);
+        }
+        ToPoints<T> filter = {};
+        filter.from = packed;
+        filter.column_stride = count * lanes;
+        filter.row_stride = taps * filter.column_stride;
+        filter.last_row = filter.last_column = taps;
+        filter.channels = count * lanes;
+        filter.to = filters;
+        filter.point_stride = point_stride * lanes;
+        kernels.winograd_filter(taps, filter);
+    }
+
+    // The outputs of tiles [first, last) for one group of panels. Returns whether all are finite.
+    bool run(int64_t first, int64_t last, int64_t group, const T* inputs, const T* filters,
+             const Workspace<T>& own) const {
+        const int64_t x_stride = point_stride<T>(part.channels);
+        const int64_t y_stride = point_stride<T>(groups.lanes(group));
+        for (int64_t t = 0; t < last - first; ++t) {
+            own.x_at[t] = t * tile_points * x_stride;
+            own.y_at[t] = t * tile_points * y_stride;
+        }
+        CorrelateTiles<T> tiles = {};
+        tiles.x_at = own.x_at;
+        tiles.y_at = own.y_at;
+        tiles.pixels = last - first;
+        tiles.prefetch_next = true;
+        tiles.run_count = 1;
+        const int64_t piece = filters ? part.channels : lines_together;
+        for (int64_t c = 0; c < part.channels; c += piece) {
+            const int64_t count = std::min(piece, part.channels - c);
+            if (!filters) {
+                for (int64_t panel = groups.first(group); panel < groups.first(group + 1); ++panel) {
+                    transform_filters(panel, c, count, own.packed, count,
+                                      own.filters + lanes_before(group, panel) * tile_points * count);
                 }
             }
-            finite &= transform_outputs(block, group, products, out_stride);
+            const T* points = filters ? filters + groups.begin(group) * tile_points * count : own.filters;
+            for (int64_t point = 0; point < tile_points; ++point) {
+                for (int64_t panel = groups.first(group); panel < groups.first(group + 1); ++panel) {
+                    const int64_t before = lanes_before(group, panel);
+                    tiles.bias = c == 0 ? zeros : nullptr;
+                    tiles.x = inputs + point * x_stride + c;
+                    tiles.y = own.products + point * y_stride + before;
+                    multiply(panel, count,
+                             points + (before * tile_points + point * panels.lanes(panel)) * count,
+                             tiles);
+                }
+            }
         }
-        return finite;
+        return transform_outputs(first, last, group, y_stride, own.products);
     }
 
-    void multiply(const Block& block, const T* inputs, const T* filter, int64_t panel, T* products,
-                  const int64_t* x_at, const int64_t* y_at) const {
-        static const T zeros[256] = {};
-        const int64_t pieces = divide_up(part.run, plan.chunk_lines);
-        CorrelateTiles<T> tiles = {};
-        tiles.x = inputs;
-        tiles.x_at = x_at;
-        tiles.y = products;
-        tiles.y_at = y_at;
-        tiles.pixels = block.pixels();
-        tiles.channels = panels.lanes(panel);
+ private:
+    int64_t lanes_before(int64_t group, int64_t panel) const {
+        return panels.lanes_before(panel) - groups.begin(group);
+    }
+
+    // One point of all tiles, `channels` of each, by a panel's filters.
+    void multiply(int64_t panel, int64_t channels, const T* filters,
+                  CorrelateTiles<T>& tiles) const {
+        const int64_t lanes = panels.lanes(panel);
+        const int64_t chunks = divide_up(channels, chunk_bytes / (lanes * int64_t(sizeof(T))));
+        tiles.channels = lanes;
         tiles.vectors = panels.vectors(panel);
-        tiles.bias = zeros;
-        tiles.prefetch_next = true;
-        for (int64_t piece = 0; piece < pieces; ++piece) {
-            const int64_t c = piece * part.run / pieces;
-            const Run run = {c, (piece + 1) * part.run / pieces - c};
+        for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+            const int64_t c = chunk * channels / chunks;
+            const Run run = {c, (chunk + 1) * channels / chunks - c};
             tiles.runs = &run;
-            tiles.run_count = 1;
-            tiles.weight = filter + c * panels.lanes(panel);
+            tiles.weight = filters + c * lanes;
             kernels.correlate_tiles(tiles);
-            tiles.bias = nullptr;
+            tiles.bias = nullptr;  // from now on, y has it
         }
     }
 
-    bool transform_outputs(const Block& block, int64_t group, const T* products,
-                           int64_t stride) const {
-        bool finite = true;
-        const int64_t panel = first_panel(group);
-        const int64_t first = panels.first_channel(panel);
+    bool transform_outputs(int64_t first, int64_t last, int64_t group, int64_t stride,
+                           const T* products) const {
         FromPoints<T> tile = {};
         tile.point_stride = stride;
-        tile.bias = bias + panels.lanes_before(panel);
+        tile.bias = bias + groups.begin(group);
         tile.activation = in_kernel(activation);
-        tile.channels = std::min(part.group_out - first, lanes_of(group));
+        tile.channels = std::min(part.group_out - groups.begin(group), groups.lanes(group));
         tile.row_stride = part.y_row_stride;
         tile.column_stride = part.y_column_stride;
-        for_tiles(block, [&](int64_t t, int64_t n, int64_t i, int64_t j) {
-            tile.from = products + t * points * stride;
-            tile.to = y + part.y_offset + n * part.y_image_stride + i * part.y_row_stride +
-                      j * part.y_column_stride + first;
-            tile.rows = std::min<int64_t>(tile_size, part.out_rows - i);
-            tile.columns = std::min<int64_t>(tile_size, part.out_columns - j);
+        bool finite = true;
+        grid.for_each(first, last, [&](int64_t t, int64_t n, int64_t i, int64_t j) {
+            tile.from = products + t * tile_points * stride;
+            tile.rows = std::min(output_size, part.out_rows - i * output_size);
+            tile.columns = std::min(output_size, part.out_columns - j * output_size);
+            tile.to = y + part.y_offset + groups.begin(group) + n * part.y_image_stride +
+                      output_size * (i * tile.row_stride + j * tile.column_stride);
             finite &= kernels.winograd_output(taps, tile);
             for (int64_t row = 0; row < tile.rows; ++row) {
                 after_kernel(kernels, activation, tile.columns, tile.channels, tile.column_stride,
@@ -211,83 +217,88 @@ struct Product {
     }
 };
 
-template <class T>
-Schedule schedule(const Correlation& part, const Panels& panels) {
-    Schedule plan = {};
-    plan.panel_groups = divide_up(panels.all_lanes(), channels_together);
-    plan.panel_groups = std::min(plan.panel_groups, panels.count());
-    plan.chunk_lines = chunk_bytes / (panels.most_lanes() * int64_t(sizeof(T)));
-    Blocks& b = plan.blocks;
-    b.images = part.batch;
-    b.rows = divide_up(part.out_rows, tile_size);
-    b.columns = divide_up(part.out_columns, tile_size);
-    const int64_t wanted = env("TILES", 24);
-    b.size_columns = divide_up(b.columns, divide_up(b.columns, wanted));
-    b.size_rows = std::clamp<int64_t>(wanted / b.size_columns, 1, b.rows);
-    b.size_rows = divide_up(b.rows, divide_up(b.rows, b.size_rows));
-    b.size_images = 1;
-    if (b.size_columns == b.columns && b.size_rows == b.rows)
-        b.size_images = std::clamp<int64_t>(wanted / (b.rows * b.columns), 1, part.batch);
-    return plan;
-}
-
 }  // namespace
-
-bool winograd_admits(const Correlation& part) {
-    return part.tap_rows == taps && part.tap_columns == taps && part.stride_h == 1 &&
-           part.stride_w == 1 && part.dilation_h == 1 && part.dilation_w == 1 && part.groups == 1;
-}
 
 template <class T>
 bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, const T* weight,
                         const T* bias, Activation activation, T* y) {
+    if (part.batch == 0) return true;
     const Kernels<T>& kernels = rot180::kernels<T>();
     const Panels panels(kernels, 1, part.group_out);
-    Product<T> product = {kernels, part, panels, schedule<T>(part, panels), x, weight,
-                          nullptr, activation, y, nullptr};
-    const Schedule& plan = product.plan;
-    const int64_t tiles = plan.blocks.size_images * plan.blocks.size_rows * plan.blocks.size_columns;
-    const int64_t most_lanes = std::min(panels.all_lanes(), 2 * channels_together);
-    const int64_t tasks = plan.blocks.count();
-    const int team = team_size(tasks, 1e9);
+    const PanelGroups groups(panels);
+    const TileGrid grid(part.batch, part.out_rows, part.out_columns, output_size);
+    const Schedule plan = schedule<T>(part, grid, panels, groups);
+    const int64_t input_stride = tile_points * point_stride<T>(part.channels);
+    const int64_t filter_size = tile_points * part.channels * panels.all_lanes();
+    const int64_t lanes = groups.most_lanes();
+    const int64_t tasks = plan.blocks * (plan.inputs_first ? groups.count() : 1);
+    const int team = team_size(tasks, double(grid.count()) * double(filter_size) / 8);
 
     ScratchPlan memory;
     const size_t bias_at = memory.add(panels.all_lanes(), sizeof(T));
-    const size_t filters_at = memory.add(points * part.run * panels.all_lanes(), sizeof(T));
+    const size_t zeros_at = memory.add(panels.most_lanes(), sizeof(T));
+    const size_t filters_at = memory.add(plan.filters_first ? filter_size : 0, sizeof(T));
+    const size_t inputs_at =
+        memory.add(plan.inputs_first ? grid.count() * input_stride : 0, sizeof(T));
     ScratchPlan own;
-    const size_t inputs_at = own.add(tiles * points * padded<T>(part.run), sizeof(T));
-    const size_t products_at = own.add(tiles * points * padded<T>(most_lanes), sizeof(T));
-    const size_t x_at = own.add(tiles, sizeof(int64_t));
-    const size_t y_at = own.add(tiles, sizeof(int64_t));
-    constexpr int64_t filter_lines = 32;
-    const size_t taps_at = own.add(taps * taps * filter_lines * panels.most_lanes(), sizeof(T));
+    const size_t own_inputs_at = own.add(plan.inputs_first ? 0 : plan.tiles * input_stride, sizeof(T));
+    const size_t products_at = own.add(plan.tiles * tile_points * point_stride<T>(lanes), sizeof(T));
+    const size_t packed_at = own.add(taps * taps * lines_together * panels.most_lanes(), sizeof(T));
+    const size_t own_filters_at =
+        own.add(plan.filters_first ? 0 : tile_points * lines_together * lanes, sizeof(T));
+    const size_t x_at = own.add(plan.tiles, sizeof(int64_t));
+    const size_t y_at = own.add(plan.tiles, sizeof(int64_t));
     const size_t own_at = memory.add(team, own.bytes());
     const Scratch scratch(memory.bytes());
-    T* packed_bias = reinterpret_cast<T*>(scratch.data() + bias_at);
-    panels.pack_bias(bias, packed_bias);
-    product.bias = packed_bias;
-    product.filters = reinterpret_cast<T*>(scratch.data() + filters_at);
+    const auto array = [&](size_t at) { return reinterpret_cast<T*>(scratch.data() + at); };
+    const auto workspace = [&](int thread) {
+        const size_t mine = own_at + size_t(thread) * own.bytes();
+        return Workspace<T>{array(mine + own_inputs_at), array(mine + products_at), array(mine + packed_at),
+                            array(mine + own_filters_at),
+                            reinterpret_cast<int64_t*>(scratch.data() + mine + x_at),
+                            reinterpret_cast<int64_t*>(scratch.data() + mine + y_at)};
+    };
+    panels.pack_bias(bias, array(bias_at));
+    std::fill_n(array(zeros_at), panels.most_lanes(), T(0));
+    T* filters = array(filters_at);
+    T* inputs = array(inputs_at);
+    const Product<T> product = {kernels, part, grid, panels, groups,
+                                {x, part.height, part.width, part.channels}, weight,
+                                array(bias_at), array(zeros_at), activation, y};
 
-    const int64_t pieces = divide_up(part.run, filter_lines);
-    parallel_for(panels.count() * pieces, team, [&](int64_t task, int thread) {
-        const int64_t panel = task / pieces, first = task % pieces * filter_lines;
-        int64_t group = 0;
-        while (product.first_panel(group + 1) <= panel) ++group;
-        char* mine = scratch.data() + own_at + size_t(thread) * own.bytes();
-        product.transform_filters(group, panel, first, std::min(filter_lines, part.run - first),
-                                  reinterpret_cast<T*>(mine + taps_at));
+    const int64_t pieces = divide_up(part.channels, lines_together);
+    const int64_t filter_tasks = plan.filters_first ? panels.count() * pieces : 0;
+    const int64_t input_tasks = plan.inputs_first ? divide_up(grid.count(), fewest_tiles) : 0;
+    parallel_for(filter_tasks + input_tasks, team, [&](int64_t task, int thread) {
+        if (task < filter_tasks) {
+            const int64_t panel = task / pieces, first = task % pieces * lines_together;
+            T* to = filters + panels.lanes_before(panel) * tile_points * part.channels +
+                    first * panels.lanes(panel);
+            product.transform_filters(panel, first, std::min(lines_together, part.channels - first),
+                                      workspace(thread).packed, part.channels, to);
+        } else {
+            const int64_t first = (task - filter_tasks) * fewest_tiles;
+            product.transform_inputs(first, std::min(grid.count(), first + fewest_tiles),
+                                     inputs + first * input_stride);
+        }
     });
     std::atomic<bool> finite{true};
     parallel_for(tasks, team, [&](int64_t task, int thread) {
-        const Block block = block_of(plan.blocks, task);
-        if (block.pixels() == 0) return;
-        char* mine = scratch.data() + own_at + size_t(thread) * own.bytes();
-        T* inputs = reinterpret_cast<T*>(mine + inputs_at);
-        product.transform_inputs(block, inputs);
-        if (!product.run(block, inputs, reinterpret_cast<T*>(mine + products_at),
-                         reinterpret_cast<int64_t*>(mine + x_at),
-                         reinterpret_cast<int64_t*>(mine + y_at))) {
-            finite = false;
+        const Workspace<T> own_memory = workspace(thread);
+        const int64_t first = task % plan.blocks * plan.tiles;
+        const int64_t last = std::min(grid.count(), first + plan.tiles);
+        const T* from = inputs + first * input_stride;
+        int64_t group = task / plan.blocks, last_group = group + 1;
+        if (!plan.inputs_first) {
+            product.transform_inputs(first, last, own_memory.inputs);
+            from = own_memory.inputs;
+            group = 0; last_group = groups.count();
+        }
+        for (; group < last_group; ++group) {
+            if (!product.run(first, last, group, from, plan.filters_first ? filters : nullptr,
+                             own_memory)) {
+                finite = false;
+            }
         }
     });
     return finite;

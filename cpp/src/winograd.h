@@ -5,9 +5,6 @@
 
 namespace rot180 {
 
-// 3x3 taps, next to one another, one group: what the algorithm can compute.
-bool winograd_admits(const Correlation& part);
-
 // As correlate. Returns false, and leaves y unfinished, where a result is not finite: a tile's
 // outputs share their sums, so an infinity or NaN would spread over all of them.
 template <class T>

@@ -34,9 +34,11 @@ from rot180.layers import (
     ZeroPad2d,
 )
 from rot180.runtime import (
+    algorithm,
     build_info,
     get_num_threads,
     instruction_set,
+    set_algorithm,
     set_instruction_set,
     set_num_threads,
 )
@@ -69,6 +71,7 @@ __all__ = [
     "Tanh",
     "Trainer",
     "ZeroPad2d",
+    "algorithm",
     "build_info",
     "callbacks",
     "col2im",
@@ -91,6 +94,7 @@ __all__ = [
     "optim",
     "reference",
     "rot180",
+    "set_algorithm",
     "set_instruction_set",
     "set_num_threads",
 ]

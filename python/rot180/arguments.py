@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from rot180.geometry import frozen_shape
 
@@ -22,6 +22,18 @@ FLOAT64 = np.dtype(np.float64)
 
 # The activations that a convolution can apply as it writes its output, besides None.
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return a dtype argument as a NumPy dtype, or raise TypeError unless it is one of the two."""
+    message = f"dtype must be float32 or float64, got {dtype!r}"
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(message) from None
+    if dtype is None or found not in (FLOAT32, FLOAT64):  # NumPy takes None for float64
+        raise TypeError(message)
+    return found
 
 
 def float_array(name: str, value: ArrayLike) -> FloatArray:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rot180.arguments import FLOAT32, FLOAT64, FloatArray
+from rot180.arguments import FloatArray, float_dtype
 
 
 class Initializer(Protocol):
@@ -140,18 +140,6 @@ def initial_weight(
             f"initializer {initializer!r} returned shape {weight.shape}, expected {shape}"
         )
     return weight.astype(dtype)
-
-
-def float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """Return a dtype argument as a NumPy dtype, or raise TypeError unless it is one of the two."""
-    message = f"dtype must be float32 or float64, got {dtype!r}"
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        raise TypeError(message) from None
-    if dtype is None or found not in (FLOAT32, FLOAT64):  # NumPy takes None for float64
-        raise TypeError(message)
-    return found
 
 
 def _normal(

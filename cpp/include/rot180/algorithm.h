@@ -1,8 +1,6 @@
 // How convolutions are computed.
 #pragma once
 
-#include <string>
-
 namespace rot180 {
 
 // direct: the sum as it stands. winograd: F(4x4, 3x3), a quarter of the multiplications for a few
@@ -10,12 +8,9 @@ namespace rot180 {
 enum class Algorithm { automatic, direct, winograd };
 
 // For every call that asks for automatic, wherever the shape admits it. At the start
-// ROT180_ALGORITHM, else automatic.
+// ROT180_ALGORITHM ("auto", "direct" or "winograd"), else automatic; the first call of any function
+// here throws std::invalid_argument for another name.
 Algorithm algorithm();
 void set_algorithm(Algorithm algorithm);
-
-// "auto", "direct" and "winograd"; throws std::invalid_argument for any other name.
-Algorithm algorithm_named(const std::string& name);
-std::string name_of(Algorithm algorithm);
 
 }  // namespace rot180

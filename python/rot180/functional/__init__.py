@@ -15,6 +15,7 @@ from rot180.functional.activation import (
 )
 from rot180.functional.conv2d import (
     conv2d,
+    conv2d_algorithm,
     conv2d_grad_bias,
     conv2d_grad_input,
     conv2d_grad_weight,
@@ -50,6 +51,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool2d_grad_input",
     "conv2d",
+    "conv2d_algorithm",
     "conv2d_grad_bias",
     "conv2d_grad_input",
     "conv2d_grad_weight",

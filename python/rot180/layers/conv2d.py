@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rot180 import functional
-from rot180.arguments import FloatArray, check_activation, expect_shape
+from rot180.arguments import FloatArray, check_activation, expect_shape, float_dtype
 from rot180.geometry import (
     IntOrPair,
     Padding,
@@ -19,7 +19,7 @@ from rot180.geometry import (
     padding_sides,
     positive_int,
 )
-from rot180.init import Initializer, default_initializer, float_dtype, initial_weight
+from rot180.init import Initializer, default_initializer, initial_weight
 from rot180.layers.layer import Layer, Parameter, call_text, image_shape
 
 

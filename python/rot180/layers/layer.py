@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rot180.arguments import FloatArray
-from rot180.init import float_dtype
+from rot180.arguments import FloatArray, float_dtype
 
 
 class Layer(ABC):
