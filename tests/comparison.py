@@ -96,7 +96,7 @@ def assert_close_passes(passes: Any, case: Case, dtype: Any, seed: int = 0) -> N
     bias = np.zeros(case.weight_shape[3], dtype)
     terms = {
         "conv2d": np.prod(case.weight_shape[:3]),
-        "conv2d_grad_input": np.prod(case.weight_shape[:2]) * case.weight_shape[3],
+        "conv2d_grad_input": np.prod(case.kernel_size) * case.weight_shape[3] // case.groups,
         "conv2d_grad_weight": np.prod(case.y_shape[:3]),
         "conv2d_grad_bias": np.prod(case.y_shape[:3]),
     }

@@ -69,12 +69,17 @@ def test_reals_are_within_rounding(name, dtype):
     db = np.empty(case.y_shape[3], dtype)
     actual = transposed_passes(functional, case, *arrays, bias_out=db)
     exact = transposed_passes(reference, case, *(a.astype(np.float64) for a in arrays))
-    taps, (n, oh, ow, k) = np.prod(case.weight_shape[:2]), case.y_shape
-    terms = {"y": taps * case.x_shape[3] + 1, "dx": taps * k, "dw": n * oh * ow}
+    taps, inputs = np.prod(case.weight_shape[:2]), case.x_shape[3] // case.groups
+    terms = {
+        "y": taps * inputs + 1,
+        "dx": np.prod(case.weight_shape[:3]),
+        "dw": np.prod(case.x_shape[:3]),
+    }
     for name, expected in exact.items():
         assert actual[name].dtype == dtype
         assert_close(actual[name], expected, float(terms[name.split()[0]]), 4.0, name)
-    assert_close(db, arrays[3].astype(np.float64).sum(axis=(0, 1, 2)), n * oh * ow, 2.0, "db")
+    exact = arrays[3].astype(np.float64).sum(axis=(0, 1, 2))
+    assert_close(db, exact, float(np.prod(case.y_shape[:3])), 2.0, "db")
 
 
 @pytest.mark.parametrize("module", [functional, reference], ids=["functional", "reference"])
