@@ -161,7 +161,7 @@ def test_the_environment_sets_the_number_of_threads():
     assert 1 <= threads_with({}) <= (os.cpu_count() or 1)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux has affinity masks")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux's affinity masks")
 def test_affinity_limits_the_number_of_threads():
     one = min(os.sched_getaffinity(0))
     assert threads_with({}, f"import os; os.sched_setaffinity(0, {{{one}}}); ") == 1
