@@ -2,8 +2,9 @@
 
 Each library runs in a process of its own with the same number of threads. Results are compared
 before anything is timed; then the two take turns, each with one call to wake its threads and one
-that is timed, and the median of each and of the ratio pair by pair is reported. PyTorch is taken at
-its best of contiguous NCHW and channels_last, and of its ways to run Adam.
+that is timed, or a series of about 5 ms where one call takes less, and the median of each and of
+the ratio pair by pair is reported. PyTorch is taken at its best of contiguous NCHW and
+channels_last, and of its ways to run Adam.
 """
 
 from __future__ import annotations
