@@ -91,7 +91,7 @@ void bound_conv2d_grad_weight(const Conv2dShape& shape, const py::array& x, cons
 
 void bound_conv_transpose2d(const Conv2dShape& shape, const py::array& x, const py::array& weight,
                             const std::optional<py::array>& bias, Activation activation,
-                            py::array y) {
+                            py::array y, Algorithm algorithm) {
     with_float_type(x, "x", [&](auto zero) {
         using T = decltype(zero);
         const T* input = read<T>(x, "x", shape.output_size());
@@ -99,7 +99,7 @@ void bound_conv_transpose2d(const Conv2dShape& shape, const py::array& x, const 
         const T* offset = bias ? read<T>(*bias, "bias", shape.in_channels) : nullptr;
         T* output = write<T>(y, "out", shape.input_size());
         const py::gil_scoped_release release;
-        conv_transpose2d<T>(shape, input, kernel, offset, activation, output);
+        conv_transpose2d<T>(shape, input, kernel, offset, activation, output, algorithm);
     });
 }
 
@@ -147,7 +147,8 @@ void bind_conv2d(py::module_& module) {
                py::arg("dy"), py::arg("activation"), py::arg("y"), py::arg("dweight"),
                py::arg("dbias"), py::arg("algorithm"));
     module.def("conv_transpose2d", &bound_conv_transpose2d, py::arg("shape"), py::arg("x"),
-               py::arg("weight"), py::arg("bias"), py::arg("activation"), py::arg("y"));
+               py::arg("weight"), py::arg("bias"), py::arg("activation"), py::arg("y"),
+               py::arg("algorithm"));
     module.def("conv2d_algorithm", &bound_conv2d_algorithm, py::arg("pass_"), py::arg("shape"),
                py::arg("dtype"));
     module.def("algorithm", &algorithm);

@@ -103,7 +103,7 @@ __attribute__((always_inline)) inline void to_points_vector(const ToPoints<T>& t
     const auto read = [&](const T* array, int64_t at) __attribute__((always_inline)) {
         return WHOLE || lanes == width<T> ? load(array + at) : load_first(array + at, lanes);
     };
-    Vector<T> rows[SIZE][winograd_points];
+    Vector<T> rows[SIZE][winograd_points], total = {};
 #pragma GCC unroll 8
     for (int i = 0; i < SIZE; ++i) {
         Vector<T> row[SIZE] = {};
@@ -120,7 +120,18 @@ __attribute__((always_inline)) inline void to_points_vector(const ToPoints<T>& t
                                              T(leaky_relu_slope));
             }
         }
+        if (tile.sum) {
+#pragma GCC unroll 8
+            for (int j = 0; j < SIZE; ++j) total += row[j];
+        }
         Transform::apply(row, rows[i]);
+    }
+    if (tile.sum) {
+        if (lanes == width<T>) {
+            store(tile.sum + c, load(tile.sum + c) + total);
+        } else {
+            store_first(tile.sum + c, load_first(tile.sum + c, lanes) + total, lanes);
+        }
     }
 #pragma GCC unroll 8
     for (int j = 0; j < winograd_points; ++j) {

@@ -225,8 +225,8 @@ void conv2d_grad_input(const Conv2dShape& shape, const OutputGradient<T>& dy, co
 
 template <class T>
 void conv_transpose2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
-                      Activation activation, T* y) {
-    transposed<T>(shape, {x}, weight, bias, activation, y, Algorithm::automatic);
+                      Activation activation, T* y, Algorithm algorithm) {
+    transposed<T>(shape, {x}, weight, bias, activation, y, algorithm);
 }
 
 template void conv2d(const Conv2dShape&, const float*, const float*, const float*, Activation,
@@ -238,8 +238,8 @@ template void conv2d_grad_input(const Conv2dShape&, const OutputGradient<float>&
 template void conv2d_grad_input(const Conv2dShape&, const OutputGradient<double>&, const double*,
                                 double*, Algorithm);
 template void conv_transpose2d(const Conv2dShape&, const float*, const float*, const float*,
-                               Activation, float*);
+                               Activation, float*, Algorithm);
 template void conv_transpose2d(const Conv2dShape&, const double*, const double*, const double*,
-                               Activation, double*);
+                               Activation, double*, Algorithm);
 
 }  // namespace rot180

@@ -61,6 +61,7 @@ struct Sum {
             std::min(range.lanes, dy.channels - range.first_lane);
         ToPoints<T> input = x.to_points(range.first_channel, range.channels);
         ToPoints<T> delta = dy.to_points(range.first_lane, out_channels);
+        delta.sum = bias;
         OuterProduct<T> product = {};
         product.images = product.rows = 1;
         product.x_stride = tile_points * input.point_stride;
@@ -76,10 +77,6 @@ struct Sum {
                 dy.place(n, i * taps, j * taps, taps, delta);
                 delta.to = deltas + t * product.dy_stride;
                 kernels.winograd_filter(taps, delta);
-                for (int64_t row = 0; bias && row < delta.last_row; ++row) {
-                    kernels.add_rows(delta.from + delta.from_at + row * delta.row_stride,
-                                     delta.last_column, delta.column_stride, out_channels, bias);
-                }
             });
             product.columns = end - begin;
             product.overwrite = begin == first;

@@ -9,7 +9,6 @@ from typing import TypedDict
 
 from rot180 import _core
 
-
 _ALGORITHMS = {
     "auto": _core.Algorithm.auto,
     "direct": _core.Algorithm.direct,
@@ -87,7 +86,8 @@ def set_algorithm(name: str) -> None:
 
     "direct" is the sum as it stands. "winograd" takes a quarter of the multiplications and rounds a
     little more; it serves 3x3 kernels of stride 1 without dilation and groups, and others stay
-    direct. "auto" takes the faster for each shape, which `rot180.functional.conv2d_algorithm` tells.
+    direct. "auto" takes the faster one for each shape: `rot180.functional.conv2d_algorithm` tells
+    which.
 
     Raises
     ------

@@ -78,7 +78,7 @@ void conv2d_grad_bias(int64_t pixels, int64_t channels, const T* dy, T* dbias);
 // conv2d_grad_weight with x and dy exchanged (by weight) and conv2d_grad_bias.
 template <class T>
 void conv_transpose2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
-                      Activation activation, T* y);
+                      Activation activation, T* y, Algorithm algorithm = Algorithm::automatic);
 
 // What a pass is computed by when `requested` is asked for; throws as the passes do. Depends on the
 // shape, the instruction set and set_algorithm, never on the number of threads.

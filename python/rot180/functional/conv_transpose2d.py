@@ -15,7 +15,7 @@ from rot180.arguments import (
     float_array,
 )
 from rot180.functional.activation import core_activation
-from rot180.functional.conv2d import check_algorithm, core_shape
+from rot180.functional.conv2d import core_shape
 from rot180.functional.results import result_array
 from rot180.geometry import (
     IntOrPair,
@@ -25,6 +25,7 @@ from rot180.geometry import (
     int_pair,
     positive_int,
 )
+from rot180.runtime import core_algorithm
 
 
 def conv_transpose2d(
@@ -68,7 +69,8 @@ def conv_transpose2d(
     groups : int
         Output channels of group g see the input channels of group g alone.
     activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
-    algorithm : "auto" or "direct"
+    algorithm : "auto", "direct" or "winograd"
+        As in `conv2d`.
     out : array, optional
         Where to write y: C-contiguous, of y's shape and x's dtype, overlapping no input.
 
@@ -103,10 +105,10 @@ def conv_transpose2d(
     )
     y_shape = geometry.input_shape if x.ndim == 4 else geometry.input_shape[1:]
     bias = bias_array(bias, x, y_shape[-1])
-    check_algorithm(algorithm)
+    how = core_algorithm(algorithm)
     kind = core_activation(activation)
     y = result_array(out, y_shape, x.dtype, (x, weight, bias))
-    _core.conv_transpose2d(core_shape(geometry), images, weight, bias, kind, y)
+    _core.conv_transpose2d(core_shape(geometry), images, weight, bias, kind, y, how)
     return y
 
 
@@ -162,9 +164,9 @@ def conv_transpose2d_grad_input(
     x_shape = conv_transpose2d_input_shape(delta.shape, weight.shape, *options)
     geometry = conv_transpose2d_geometry(x_shape, weight.shape, *options, groups)
     expect_shape("dy", delta, geometry.input_shape, f"conv_transpose2d's output for x {x_shape}")
-    check_algorithm(algorithm)
+    how = core_algorithm(algorithm)
     dx = result_array(out, x_shape if dy.ndim == 4 else x_shape[1:], dy.dtype, (dy, weight))
-    _core.conv2d(core_shape(geometry), delta, weight, None, _core.Activation.none, dx)
+    _core.conv2d(core_shape(geometry), delta, weight, None, _core.Activation.none, dx, how)
     return dx
 
 
@@ -230,11 +232,11 @@ def conv_transpose2d_grad_weight(
         images.shape, weight_shape, stride, padding, output_padding, dilation, groups
     )
     expect_shape("dy", delta, geometry.input_shape, "conv_transpose2d's output for x")
-    check_algorithm(algorithm)
+    how = core_algorithm(algorithm)
     dw = result_array(out, weight_shape, x.dtype, (x, dy))
     if bias_out is not None:
         result_array(bias_out, dy.shape[-1:], x.dtype, (x, dy, out), "bias_out")
         _core.conv2d_grad_bias(delta, bias_out)
     none = _core.Activation.none
-    _core.conv2d_grad_weight(core_shape(geometry), delta, images, none, None, dw, None)
+    _core.conv2d_grad_weight(core_shape(geometry), delta, images, none, None, dw, None, how)
     return dw
