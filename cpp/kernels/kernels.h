@@ -123,8 +123,9 @@ constexpr int winograd_points = 6;
 //   to[(6*i + j)*point_stride + c] = point (i, j) of the pixels
 //       from[from_at + r*row_stride + s*column_stride + c]
 // times the activation's derivative at `saved`, which lies as `from` does, if there is one. Pixels
-// outside [first_row, last_row) x [first_column, last_column) count as zero. `to` has room for whole
-// vectors; what a last one has too many are zeros. sum[c], unless it is null, grows by every pixel.
+// outside [first_row, last_row) x [first_column, last_column) count as zero. `to` has room for
+// whole vectors; what a last one has too many are zeros. sum[c], unless it is null, grows by every
+// pixel.
 template <class T>
 struct ToPoints {
     const T* from;
@@ -136,6 +137,7 @@ struct ToPoints {
     T* to;
     int64_t point_stride;
     T* sum;
+    int64_t next_at;  // the next call's from_at, to be asked for meanwhile
 };
 
 // The transform of 6x6 points into the first `rows` x `columns` pixels of a tile:

@@ -93,33 +93,17 @@ struct OutputTransform {
     }
 };
 
-// `lanes` channels of one tile, from channel c on. WHOLE says that there are as many as a vector
-// has and that every pixel is inside.
-template <class T, class Transform, bool WHOLE>
-__attribute__((always_inline)) inline void to_points_vector(const ToPoints<T>& tile,
- Activation activation, int64_t c,
-                             int64_t lanes) {
+// A vector of channels of one tile, from channel c on; read(i, j) is pixel (i, j).
+template <class T, class Transform, class Read>
+__attribute__((always_inline)) inline void to_points_vector(const ToPoints<T>& tile, int64_t c,
+                                                            int64_t lanes, const Read& read) {
     constexpr int SIZE = Transform::size;
-    const auto read = [&](const T* array, int64_t at) __attribute__((always_inline)) {
-        return WHOLE || lanes == width<T> ? load(array + at) : load_first(array + at, lanes);
-    };
     Vector<T> rows[SIZE][winograd_points], total = {};
 #pragma GCC unroll 8
     for (int i = 0; i < SIZE; ++i) {
-        Vector<T> row[SIZE] = {};
+        Vector<T> row[SIZE];
 #pragma GCC unroll 8
-        for (int j = 0; j < SIZE; ++j) {
-            if (!WHOLE && (i < tile.first_row || i >= tile.last_row || j < tile.first_column ||
-                           j >= tile.last_column)) {
-                continue;
-            }
-            const int64_t at = tile.from_at + i * tile.row_stride + j * tile.column_stride + c;
-            row[j] = read(tile.from, at);
-            if (activation != Activation::none) {
-                row[j] = times_derivative<T>(activation, row[j], read(tile.saved, at),
-                                             T(leaky_relu_slope));
-            }
-        }
+        for (int j = 0; j < SIZE; ++j) row[j] = read(i, j);
         if (tile.sum) {
 #pragma GCC unroll 8
             for (int j = 0; j < SIZE; ++j) total += row[j];
@@ -146,21 +130,70 @@ __attribute__((always_inline)) inline void to_points_vector(const ToPoints<T>& t
     }
 }
 
+// Where a tile's pixels are: a row of zeros stands for those outside, so that nothing branches.
+template <class T, int SIZE>
+struct PixelsAt {
+    uintptr_t zeros, inside_row[SIZE], inside_column[SIZE];
+
+    PixelsAt(const ToPoints<T>& tile, const Vector<T>& zero) : zeros((uintptr_t)&zero) {
+        for (int i = 0; i < SIZE; ++i) {
+            inside_row[i] = i >= tile.first_row && i < tile.last_row ? ~uintptr_t(0) : 0;
+            inside_column[i] = i >= tile.first_column && i < tile.last_column ? ~uintptr_t(0) : 0;
+        }
+    }
+    const T* operator()(const T* array, int64_t at, int i, int j) const {
+        const uintptr_t pixel = (uintptr_t)array + (uintptr_t)at * sizeof(T);
+        return (const T*)(zeros + ((pixel - zeros) & inside_row[i] & inside_column[j]));
+    }
+};
+
 template <class T, class Transform>
 void to_points(const ToPoints<T>& tile) {
-    constexpr int W = width<T>;
-    const bool inside = tile.first_row == 0 && tile.last_row == Transform::size &&
-                        tile.first_column == 0 && tile.last_column == Transform::size;
+    constexpr int W = width<T>, SIZE = Transform::size;
+    const Vector<T> zero = {};
+    const PixelsAt<T, SIZE> place(tile, zero);
+    const bool inside = tile.first_row == 0 && tile.last_row == SIZE && tile.first_column == 0 &&
+                        tile.last_column == SIZE;
     for (int64_t c = 0; c < tile.channels; c += W) {
         const int64_t lanes = tile.channels - c < W ? tile.channels - c : W;
-        const bool whole = inside && lanes == W;
-        // The usual cases with what they need not ask known to the compiler.
-        if (whole && tile.activation == Activation::none) {
-            to_points_vector<T, Transform, true>(tile, Activation::none, c, W);
-        } else if (whole && tile.activation == Activation::relu) {
-            to_points_vector<T, Transform, true>(tile, Activation::relu, c, W);
+        if (tile.next_at != tile.from_at && c % (cache_line / int64_t(sizeof(T))) == 0) {
+            for (int i = 0; i < SIZE; ++i) {
+                for (int j = 0; j < SIZE; ++j) {
+                    const int64_t next =
+                        tile.next_at + i * tile.row_stride + j * tile.column_stride + c;
+                    prefetch(tile.from, next);
+                    if (tile.saved) prefetch(tile.saved, next);
+                }
+            }
+        }
+        const auto at = [&](int i, int j) __attribute__((always_inline)) {
+            return tile.from_at + i * tile.row_stride + j * tile.column_stride + c;
+        };
+        if (lanes == W && tile.activation == Activation::none && inside) {
+            to_points_vector<T, Transform>(tile, c, W,
+                                           [&](int i, int j) __attribute__((always_inline)) {
+                                               return load(tile.from + at(i, j));
+                                           });
+        } else if (lanes == W && tile.activation == Activation::none) {
+            to_points_vector<T, Transform>(tile, c, W,
+                                           [&](int i, int j) __attribute__((always_inline)) {
+                                               return load(place(tile.from, at(i, j), i, j));
+                                           });
+        } else if (lanes == W && tile.activation == Activation::relu) {
+            to_points_vector<T, Transform>(
+                tile, c, W, [&](int i, int j) __attribute__((always_inline)) {
+                    return times_derivative<T>(
+                        Activation::relu, load(place(tile.from, at(i, j), i, j)),
+                        load(place(tile.saved, at(i, j), i, j)), T(leaky_relu_slope));
+                });
         } else {
-            to_points_vector<T, Transform, false>(tile, tile.activation, c, lanes);
+            to_points_vector<T, Transform>(tile, c, lanes, [&](int i, int j) {
+                const Vector<T> value = load_first(place(tile.from, at(i, j), i, j), lanes);
+                if (tile.activation == Activation::none) return value;
+                return times_derivative<T>(tile.activation, value,
+                                           load_first(place(tile.saved, at(i, j), i, j), lanes),
+                                           T(leaky_relu_slope));
+            });
         }
     }
 }

@@ -68,9 +68,8 @@ PhaseRows phase_rows(int64_t phase, int64_t size, int64_t stride, int64_t pad) {
 
 // Winograd's algorithm leaves alone what it would spread: results that are not finite.
 template <class T>
-void compute(Algorithm algorithm, const std::vector<Correlation>& parts,
-             const OutputGradient<T>& x, const T* weight, const T* bias, Activation activation,
-             T* y) {
+void compute(Algorithm algorithm, const std::vector<Correlation>& parts, const OutputGradient<T>& x,
+             const T* weight, const T* bias, Activation activation, T* y) {
     if (algorithm == Algorithm::winograd &&
         correlate_winograd(parts.front(), x, weight, bias, activation, y)) {
         return;

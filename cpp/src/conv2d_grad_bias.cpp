@@ -22,8 +22,8 @@ void conv2d_grad_bias(int64_t pixels, int64_t channels, const T* dy, T* dbias) {
     const int team = team_size(slots, double(pixels) * double(channels) / 4);
     parallel_for(slots, team, [&](int64_t slot, int) {
         const int64_t first = slot * per_slot;
-        kernels.add_rows(dy + first * channels, std::min(per_slot, pixels - first), channels, channels,
-                         sums + slot * channels);
+        kernels.add_rows(dy + first * channels, std::min(per_slot, pixels - first), channels,
+                         channels, sums + slot * channels);
     });
     kernels.add_rows(sums, slots, channels, channels, dbias);
 }

@@ -421,7 +421,8 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
         if (dbias) std::fill(dbias, dbias + given.out_channels, T(0));
         return;
     }
-    if (given.batch > 0 && conv2d_algorithm<T>(Pass::grad_weight, given, algorithm) == Algorithm::winograd &&
+    if (given.batch > 0 &&
+        conv2d_algorithm<T>(Pass::grad_weight, given, algorithm) == Algorithm::winograd &&
         winograd_grad_weight(given, x, dy, dweight, dbias)) {
         return;
     }

@@ -347,7 +347,8 @@ struct Product {
             if (plan.packed_first) {
                 tiles.weight = weight + line * lanes;
             } else {
-                finite &= pack_panel(kernels, part, panels, plain.weight, panel, line, count, chunk);
+                finite &=
+                    pack_panel(kernels, part, panels, plain.weight, panel, line, count, chunk);
                 tiles.weight = chunk;
             }
             line += count;

@@ -30,8 +30,6 @@ constexpr int64_t chunk_bytes = 24 * 1024;
 // Input channels of a panel whose filters are transformed together.
 constexpr int64_t lines_together = 32;
 
-int64_t env(const char* n, int64_t d) { const char* e = getenv(n); return e ? atoll(e) : d; }
-
 // Panels whose products are held at once: as many as have about channels_together lanes.
 class PanelGroups {
  public:
@@ -42,9 +40,7 @@ class PanelGroups {
     int64_t count() const { return count_; }
     int64_t first(int64_t group) const { return group * panels_.count() / count_; }
     int64_t lanes(int64_t group) const { return end(group) - begin(group); }
-    int64_t most_lanes() const {
-        return divide_up(panels_.count(), count_) * panels_.most_lanes();
-    }
+    int64_t most_lanes() const { return divide_up(panels_.count(), count_) * panels_.most_lanes(); }
     // Lanes of all groups before this one.
     int64_t begin(int64_t group) const { return panels_.lanes_before(first(group)); }
 
@@ -69,9 +65,9 @@ Schedule schedule(const Correlation& part, const TileGrid& grid, const Panels& p
                   const PanelGroups& groups) {
     Schedule plan = {};
     const int64_t filters = tile_points * part.channels * panels.all_lanes() * int64_t(sizeof(T));
-    plan.filters_first = grid.count() > env("FEW", few_tiles) || filters < large_filters_bytes;
+    plan.filters_first = grid.count() > few_tiles || filters < large_filters_bytes;
     const int64_t fair = divide_up(grid.count() * groups.count(), plenty_of_tasks);
-    plan.tiles = std::clamp(divide_up(fair, fewest_tiles) * fewest_tiles, fewest_tiles, env("TILES", most_tiles));
+    plan.tiles = std::clamp(divide_up(fair, fewest_tiles) * fewest_tiles, fewest_tiles, most_tiles);
     if (!plan.filters_first) plan.tiles = grid.count();
     plan.blocks = divide_up(grid.count(), plan.tiles);
     plan.inputs_first = plan.blocks < plenty_of_tasks;
@@ -92,22 +88,11 @@ struct Product {
     const TileGrid& grid;
     const Panels& panels;
     const PanelGroups& groups;
-    Images<T> x;
     const T* weight;
     const T* bias;   // as the panels' lanes
     const T* zeros;  // as many as a panel has lanes
     Activation activation;
     T* y;
-
-    // Tiles [first, last) as (tile, point, input channel).
-    void transform_inputs(int64_t first, int64_t last, T* inputs) const {
-        ToPoints<T> tile = x.to_points(0, part.channels);
-        grid.for_each(first, last, [&](int64_t t, int64_t n, int64_t i, int64_t j) {
-            x.place(n, i * output_size - part.top, j * output_size - part.left, input_size, tile);
-            tile.to = inputs + t * tile_points * tile.point_stride;
-            kernels.winograd_input(tile);
-        });
-    }
 
     // The filters of a group's panels for input channels [first, first + count), as (panel, point,
     // input channel, lane), where point p begins p * point_stride * lanes behind the first.
@@ -148,14 +133,18 @@ struct Product {
         for (int64_t c = 0; c < part.channels; c += piece) {
             const int64_t count = std::min(piece, part.channels - c);
             if (!filters) {
-                for (int64_t panel = groups.first(group); panel < groups.first(group + 1); ++panel) {
-                    transform_filters(panel, c, count, own.packed, count,
-                                      own.filters + lanes_before(group, panel) * tile_points * count);
+                for (int64_t panel = groups.first(group); panel < groups.first(group + 1);
+                     ++panel) {
+                    transform_filters(
+                        panel, c, count, own.packed, count,
+                        own.filters + lanes_before(group, panel) * tile_points * count);
                 }
             }
-            const T* points = filters ? filters + groups.begin(group) * tile_points * count : own.filters;
+            const T* points =
+                filters ? filters + groups.begin(group) * tile_points * count : own.filters;
             for (int64_t point = 0; point < tile_points; ++point) {
-                for (int64_t panel = groups.first(group); panel < groups.first(group + 1); ++panel) {
+                for (int64_t panel = groups.first(group); panel < groups.first(group + 1);
+                     ++panel) {
                     const int64_t before = lanes_before(group, panel);
                     tiles.bias = c == 0 ? zeros : nullptr;
                     tiles.x = inputs + point * x_stride + c;
@@ -201,18 +190,20 @@ struct Product {
         tile.row_stride = part.y_row_stride;
         tile.column_stride = part.y_column_stride;
         bool finite = true;
-        grid.for_each(first, last, [&](int64_t t, int64_t n, int64_t i, int64_t j) {
-            tile.from = products + t * tile_points * stride;
+        for (int64_t index = first; index < last; ++index) {
+            const int64_t i = grid.row(index), j = grid.column(index);
+            tile.from = products + (index - first) * tile_points * stride;
             tile.rows = std::min(output_size, part.out_rows - i * output_size);
             tile.columns = std::min(output_size, part.out_columns - j * output_size);
-            tile.to = y + part.y_offset + groups.begin(group) + n * part.y_image_stride +
+            tile.to = y + part.y_offset + groups.begin(group) +
+                      grid.image(index) * part.y_image_stride +
                       output_size * (i * tile.row_stride + j * tile.column_stride);
             finite &= kernels.winograd_output(taps, tile);
             for (int64_t row = 0; row < tile.rows; ++row) {
                 after_kernel(kernels, activation, tile.columns, tile.channels, tile.column_stride,
                              tile.to + row * tile.row_stride);
             }
-        });
+        }
         return finite;
     }
 };
@@ -241,8 +232,10 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     const size_t inputs_at =
         memory.add(plan.inputs_first ? grid.count() * input_stride : 0, sizeof(T));
     ScratchPlan own;
-    const size_t own_inputs_at = own.add(plan.inputs_first ? 0 : plan.tiles * input_stride, sizeof(T));
-    const size_t products_at = own.add(plan.tiles * tile_points * point_stride<T>(lanes), sizeof(T));
+    const size_t own_inputs_at =
+        own.add(plan.inputs_first ? 0 : plan.tiles * input_stride, sizeof(T));
+    const size_t products_at =
+        own.add(plan.tiles * tile_points * point_stride<T>(lanes), sizeof(T));
     const size_t packed_at = own.add(taps * taps * lines_together * panels.most_lanes(), sizeof(T));
     const size_t own_filters_at =
         own.add(plan.filters_first ? 0 : tile_points * lines_together * lanes, sizeof(T));
@@ -253,7 +246,9 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     const auto array = [&](size_t at) { return reinterpret_cast<T*>(scratch.data() + at); };
     const auto workspace = [&](int thread) {
         const size_t mine = own_at + size_t(thread) * own.bytes();
-        return Workspace<T>{array(mine + own_inputs_at), array(mine + products_at), array(mine + packed_at),
+        return Workspace<T>{array(mine + own_inputs_at),
+                            array(mine + products_at),
+                            array(mine + packed_at),
                             array(mine + own_filters_at),
                             reinterpret_cast<int64_t*>(scratch.data() + mine + x_at),
                             reinterpret_cast<int64_t*>(scratch.data() + mine + y_at)};
@@ -262,9 +257,14 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     std::fill_n(array(zeros_at), panels.most_lanes(), T(0));
     T* filters = array(filters_at);
     T* inputs = array(inputs_at);
-    const Product<T> product = {kernels, part, grid, panels, groups,
-                                {x, part.height, part.width, part.channels}, weight,
-                                array(bias_at), array(zeros_at), activation, y};
+    const TiledImages<T> images = {x,    part.height, part.width, part.channels,
+                                   grid, output_size, part.top,   part.left};
+    const auto transform_inputs = [&](int64_t first, int64_t last, T* to) {
+        images.to_points(0, part.channels, first, last, input_size, kernels.winograd_input, to);
+    };
+    const Product<T> product = {kernels,    part,   grid,           panels,
+                                groups,     weight, array(bias_at), array(zeros_at),
+                                activation, y};
 
     const int64_t pieces = divide_up(part.channels, lines_together);
     const int64_t filter_tasks = plan.filters_first ? panels.count() * pieces : 0;
@@ -278,8 +278,8 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
                                       workspace(thread).packed, part.channels, to);
         } else {
             const int64_t first = (task - filter_tasks) * fewest_tiles;
-            product.transform_inputs(first, std::min(grid.count(), first + fewest_tiles),
-                                     inputs + first * input_stride);
+            transform_inputs(first, std::min(grid.count(), first + fewest_tiles),
+                             inputs + first * input_stride);
         }
     });
     std::atomic<bool> finite{true};
@@ -290,9 +290,10 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         const T* from = inputs + first * input_stride;
         int64_t group = task / plan.blocks, last_group = group + 1;
         if (!plan.inputs_first) {
-            product.transform_inputs(first, last, own_memory.inputs);
+            transform_inputs(first, last, own_memory.inputs);
             from = own_memory.inputs;
-            group = 0; last_group = groups.count();
+            group = 0;
+            last_group = groups.count();
         }
         for (; group < last_group; ++group) {
             if (!product.run(first, last, group, from, plan.filters_first ? filters : nullptr,

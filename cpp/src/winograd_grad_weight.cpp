@@ -15,15 +15,19 @@ namespace {
 // dweight is the 3x3 output that all tiles add up to.
 constexpr int taps = 4;
 constexpr int64_t output_size = winograd_points + 1 - taps;
-constexpr int64_t plenty_of_tasks = 16;
-// Input and output channels of one task, about: what it sums up should stay in a second-level cache.
+// Tiles of a block: for so many the sums stay in registers.
+constexpr int64_t block_tiles = 36;
+constexpr int64_t plenty_of_tasks = 16, few_tasks = 4;
+// With fewer blocks than these for each, slots cost more to add up than they bring.
+constexpr int64_t blocks_worth_a_slot = 6;
+// Input and output channels of one task, about: what it sums up should stay in a second-level
+// cache.
 constexpr int64_t channels_together = 64;
 constexpr int64_t lines_per_task = 8;
 
-int64_t env(const char* n, int64_t d) { const char* e = getenv(n); return e ? atoll(e) : d; }
-
 // Which sums a task works on: one slot of a range of input channels by a range of panels. Each slot
-// sums its blocks of tiles in order into memory of its own; the slots are added in order at the end.
+// sums its blocks of tiles in order into memory of its own; the slots are added in order at the
+// end.
 struct Ranges {
     int64_t slots, channel_ranges, panel_ranges;
     int64_t count() const { return channel_ranges * panel_ranges; }
@@ -50,41 +54,34 @@ template <class T>
 struct Sum {
     const Kernels<T>& kernels;
     const Panels& panels;
-    const TileGrid& grid;
-    Images<T> x, dy;
-    int64_t pad_top, pad_left;
+    TiledImages<T> x, dy;
 
-    // Adds up tiles [first, last), a block at a time: sums is (point, input channel, lane), bias (lane) or null.
+    // Adds up tiles [first, last), a block at a time: sums is (point, input channel, lane), bias
+    // (lane) or null.
     void run(const Range& range, int64_t first, int64_t last, T* inputs, T* deltas, T* sums,
              T* bias) const {
-        const int64_t out_channels =
-            std::min(range.lanes, dy.channels - range.first_lane);
-        ToPoints<T> input = x.to_points(range.first_channel, range.channels);
-        ToPoints<T> delta = dy.to_points(range.first_lane, out_channels);
-        delta.sum = bias;
+        const int64_t out_channels = std::min(range.lanes, dy.channels - range.first_lane);
+        const int64_t x_stride = point_stride<T>(range.channels);
+        const int64_t dy_stride = point_stride<T>(out_channels);
+        const auto filter = [&](const ToPoints<T>& tile) { kernels.winograd_filter(taps, tile); };
         OuterProduct<T> product = {};
         product.images = product.rows = 1;
-        product.x_stride = tile_points * input.point_stride;
-        product.dy_stride = tile_points * delta.point_stride;
+        product.x_stride = tile_points * x_stride;
+        product.dy_stride = tile_points * dy_stride;
         product.dw_stride = range.lanes;
         product.tile_rows = range.channels;
-        for (int64_t begin = first; begin < last; begin += env("GTILES", 24)) {
-            const int64_t end = std::min(last, begin + env("GTILES", 24));
-            grid.for_each(begin, end, [&](int64_t t, int64_t n, int64_t i, int64_t j) {
-                x.place(n, i * taps - pad_top, j * taps - pad_left, input_size, input);
-                input.to = inputs + t * product.x_stride;
-                kernels.winograd_input(input);
-                dy.place(n, i * taps, j * taps, taps, delta);
-                delta.to = deltas + t * product.dy_stride;
-                kernels.winograd_filter(taps, delta);
-            });
+        for (int64_t begin = first; begin < last; begin += block_tiles) {
+            const int64_t end = std::min(last, begin + block_tiles);
+            x.to_points(range.first_channel, range.channels, begin, end, input_size,
+                        kernels.winograd_input, inputs);
+            dy.to_points(range.first_lane, out_channels, begin, end, taps, filter, deltas, bias);
             product.columns = end - begin;
             product.overwrite = begin == first;
             for (int64_t point = 0; point < tile_points; ++point) {
-                product.x = inputs + point * input.point_stride;
+                product.x = inputs + point * x_stride;
                 for (int64_t panel = range.first_panel; panel < range.last_panel; ++panel) {
                     const int64_t lane = panels.lanes_before(panel) - range.first_lane;
-                    product.dy = deltas + point * delta.point_stride + lane;
+                    product.dy = deltas + point * dy_stride + lane;
                     product.dw = sums + point * range.channels * range.lanes + lane;
                     product.vectors = panels.vectors(panel);
                     kernels.outer_product(product);
@@ -104,55 +101,45 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     const TileGrid grid(shape.batch, shape.out_height, shape.out_width, taps);
     const int64_t lanes = panels.all_lanes();
     Ranges ranges = {};
-    ranges.channel_ranges = divide_up(shape.in_channels, env("CRANGE", channels_together));
-    ranges.panel_ranges = std::min(panels.count(), divide_up(lanes, env("KRANGE", channels_together)));
-    ranges.slots = std::min(divide_up(env("SLOTS", plenty_of_tasks), ranges.count()), divide_up(grid.count(), env("GTILES", 24)));
+    ranges.channel_ranges = divide_up(shape.in_channels, channels_together);
+    ranges.panel_ranges = std::min(panels.count(), divide_up(lanes, channels_together));
+    const int64_t blocks = divide_up(grid.count(), block_tiles);
+    const int64_t most_slots = divide_up(plenty_of_tasks, ranges.count());
+    ranges.slots =
+        std::clamp(blocks / blocks_worth_a_slot, std::min(few_tasks, most_slots), most_slots);
+    ranges.slots = std::min(ranges.slots, blocks);
     const int64_t tasks = ranges.slots * ranges.count();
     const int team = team_size(tasks, 1e9);
     const int64_t most_channels = divide_up(shape.in_channels, ranges.channel_ranges);
     const int64_t most_lanes = divide_up(panels.count(), ranges.panel_ranges) * panels.most_lanes();
     const int64_t sums_size = tile_points * shape.in_channels * lanes;
 
+    // Where nothing is to be added up, a task goes on to dweight while its sums are in a cache.
+    const bool at_once = ranges.slots == 1;
+    const int64_t range_size = tile_points * most_channels * most_lanes;
+
     ScratchPlan memory;
-    const size_t sums_at = memory.add(ranges.slots * sums_size, sizeof(T));
+    const size_t sums_at = memory.add(at_once ? 0 : ranges.slots * sums_size, sizeof(T));
     const size_t biases_at = memory.add((ranges.slots + 1) * lanes, sizeof(T));
     ScratchPlan own;
     const size_t inputs_at =
-        own.add(env("GTILES",24) * tile_points * point_stride<T>(most_channels), sizeof(T));
+        own.add(block_tiles * tile_points * point_stride<T>(most_channels), sizeof(T));
     const size_t deltas_at =
-        own.add(env("GTILES",24) * tile_points * point_stride<T>(most_lanes), sizeof(T));
+        own.add(block_tiles * tile_points * point_stride<T>(most_lanes), sizeof(T));
+    const size_t own_sums_at = own.add(at_once ? range_size : 0, sizeof(T));
     const size_t own_at = memory.add(team, own.bytes());
     const Scratch scratch(memory.bytes());
     const auto array = [&](size_t at) { return reinterpret_cast<T*>(scratch.data() + at); };
     T* biases = array(biases_at);
     std::fill(biases, biases + (ranges.slots + 1) * lanes, T(0));
-    const Sum<T> sum = {kernels, panels, grid,
-                        {{x}, shape.height, shape.width, shape.in_channels},
-                        {dy, shape.out_height, shape.out_width, shape.out_channels},
-                        shape.pad_top, shape.pad_left};
     // (slot, range, point, input channel, lane)
     const auto sums_of = [&](int64_t slot, const Range& range) {
         return array(sums_at) + slot * sums_size +
                tile_points * (range.first_channel * lanes + range.channels * range.first_lane);
     };
-
-    parallel_for(tasks, team, [&](int64_t task, int thread) {
-        const int64_t slot = task / ranges.count();
-        const Range range = range_of(ranges, shape.in_channels, panels, task % ranges.count());
-        const size_t mine = own_at + size_t(thread) * own.bytes();
-        T* bias = dbias && range.first_channel == 0 ? biases + slot * lanes + range.first_lane : nullptr;
-        sum.run(range, slot * grid.count() / ranges.slots,
-                (slot + 1) * grid.count() / ranges.slots, array(mine + inputs_at),
-                array(mine + deltas_at), sums_of(slot, range), bias);
-    });
-
-    // The slots put together, some input channels of one range at a time.
     std::atomic<bool> finite{true};
-    const int64_t line_blocks = divide_up(most_channels, lines_per_task);
-    parallel_for(ranges.count() * line_blocks, team, [&](int64_t task, int) {
-        const Range range = range_of(ranges, shape.in_channels, panels, task / line_blocks);
-        const int64_t first = task % line_blocks * lines_per_task;
-        const int64_t last = std::min(range.channels, first + lines_per_task);
+    const auto transform_outputs = [&](const Range& range, int64_t first, int64_t last,
+                                       const T* sums) {
         FromPoints<T> tile = {};
         tile.point_stride = range.channels * range.lanes;
         tile.channels = std::min(range.lanes, shape.out_channels - range.first_lane);
@@ -160,18 +147,50 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
         tile.row_stride = output_size * tile.column_stride;
         tile.rows = tile.columns = output_size;
         for (int64_t c = first; c < last; ++c) {
-            T* total = sums_of(0, range) + c * range.lanes;
-            for (int64_t point = 0; point < tile_points; ++point) {
-                T* to = total + point * tile.point_stride;
-                for (int64_t slot = 1; slot < ranges.slots; ++slot) {
-                    const T* from = to + slot * sums_size;
-                    for (int64_t k = 0; k < range.lanes; ++k) to[k] += from[k];
-                }
-            }
-            tile.from = total;
+            tile.from = sums + c * range.lanes;
             tile.to = dweight + (range.first_channel + c) * shape.out_channels + range.first_lane;
             if (!kernels.winograd_output(taps, tile)) finite = false;
         }
+    };
+
+    const Sum<T> sum = {
+        kernels,
+        panels,
+        {{x},
+         shape.height,
+         shape.width,
+         shape.in_channels,
+         grid,
+         taps,
+         shape.pad_top,
+         shape.pad_left},
+        {dy, shape.out_height, shape.out_width, shape.out_channels, grid, taps, 0, 0}};
+    parallel_for(tasks, team, [&](int64_t task, int thread) {
+        const int64_t slot = task / ranges.count();
+        const Range range = range_of(ranges, shape.in_channels, panels, task % ranges.count());
+        const size_t mine = own_at + size_t(thread) * own.bytes();
+        T* sums = at_once ? array(mine + own_sums_at) : sums_of(slot, range);
+        T* bias =
+            dbias && range.first_channel == 0 ? biases + slot * lanes + range.first_lane : nullptr;
+        sum.run(range, slot * grid.count() / ranges.slots, (slot + 1) * grid.count() / ranges.slots,
+                array(mine + inputs_at), array(mine + deltas_at), sums, bias);
+        if (at_once) transform_outputs(range, 0, range.channels, sums);
+    });
+
+    // The slots put together, some input channels of one range at a time.
+    const int64_t line_blocks = divide_up(most_channels, lines_per_task);
+    parallel_for(at_once ? 0 : ranges.count() * line_blocks, team, [&](int64_t task, int) {
+        const Range range = range_of(ranges, shape.in_channels, panels, task / line_blocks);
+        const int64_t first = task % line_blocks * lines_per_task;
+        const int64_t last = std::min(range.channels, first + lines_per_task);
+        if (first >= last) return;
+        T* sums = sums_of(0, range);
+        for (int64_t point = 0; point < tile_points; ++point) {
+            T* to = sums + (point * range.channels + first) * range.lanes;
+            kernels.add_rows(to + sums_size, ranges.slots - 1, sums_size,
+                             (last - first) * range.lanes, to);
+        }
+        transform_outputs(range, first, last, sums);
     });
     if (dbias) {
         T* total = biases + ranges.slots * lanes;

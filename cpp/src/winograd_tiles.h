@@ -31,43 +31,52 @@ struct TileGrid {
           columns(divide_up(out_columns, tile_size)) {}
 
     int64_t count() const { return images * rows * columns; }
-
-    // body(index - first, n, i, j) for tiles [first, last): image n, place (i, j) in its grid.
-    template <class Body>
-    void for_each(int64_t first, int64_t last, const Body& body) const {
-        for (int64_t index = first; index < last; ++index) {
-            const int64_t row = index / columns;
-            body(index - first, row / rows, row % rows, index % columns);
-        }
-    }
+    int64_t image(int64_t index) const { return index / (rows * columns); }
+    int64_t row(int64_t index) const { return index / columns % rows; }
+    int64_t column(int64_t index) const { return index % columns; }
 };
 
-// Images whose tiles go to points: dense, as in NHWC.
+// Dense NHWC images whose tiles go to points. Tiles are `step` pixels apart and begin at
+// (-top, -left).
 template <class T>
-struct Images {
+struct TiledImages {
     OutputGradient<T> values;
     int64_t height, width, channels;
+    const TileGrid& grid;
+    int64_t step, top, left;
 
-    // For `count` channels from the first on.
-    ToPoints<T> to_points(int64_t first, int64_t count) const {
+    // Where the tile's first pixel lies in memory, or would.
+    int64_t origin(int64_t index) const {
+        const int64_t h = grid.row(index) * step - top, w = grid.column(index) * step - left;
+        return ((grid.image(index) * height + h) * width + w) * channels;
+    }
+
+    // Channels [first_channel, first_channel + count) of tiles [first, last), of size x size pixels
+    // each, as (tile, point, channel). transform is winograd_input or winograd_filter. sum, unless
+    // it is null, grows by every pixel.
+    template <class Transform>
+    void to_points(int64_t first_channel, int64_t count, int64_t first, int64_t last, int64_t size,
+                   const Transform& transform, T* to, T* sum = nullptr) const {
         ToPoints<T> tile = {};
-        tile.from = values.dy + first;
+        tile.from = values.dy + first_channel;
         tile.activation = values.activation;
-        tile.saved = values.y ? values.y + first : nullptr;
+        tile.saved = values.y ? values.y + first_channel : nullptr;
         tile.row_stride = width * channels;
         tile.column_stride = channels;
         tile.channels = count;
         tile.point_stride = point_stride<T>(count);
-        return tile;
-    }
-
-    // The tile of size x size pixels whose first is (top, left) of image n, perhaps outside.
-    void place(int64_t n, int64_t top, int64_t left, int64_t size, ToPoints<T>& tile) const {
-        tile.from_at = ((n * height + top) * width + left) * channels;
-        tile.first_row = std::clamp<int64_t>(-top, 0, size);
-        tile.last_row = std::clamp<int64_t>(height - top, 0, size);
-        tile.first_column = std::clamp<int64_t>(-left, 0, size);
-        tile.last_column = std::clamp<int64_t>(width - left, 0, size);
+        tile.sum = sum;
+        for (int64_t index = first; index < last; ++index) {
+            const int64_t h = grid.row(index) * step - top, w = grid.column(index) * step - left;
+            tile.first_row = std::clamp<int64_t>(-h, 0, size);
+            tile.last_row = std::clamp<int64_t>(height - h, 0, size);
+            tile.first_column = std::clamp<int64_t>(-w, 0, size);
+            tile.last_column = std::clamp<int64_t>(width - w, 0, size);
+            tile.from_at = origin(index);
+            tile.next_at = index + 1 < last ? origin(index + 1) : tile.from_at;
+            tile.to = to + (index - first) * tile_points * tile.point_stride;
+            transform(tile);
+        }
     }
 };
 
