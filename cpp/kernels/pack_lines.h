@@ -86,6 +86,7 @@ bool pack_contiguous_lines(const PackLines<T>& pack) {
 #pragma GCC unroll 16
             for (int k = 0; k < W; ++k) {
                 if (k < channels) rows[k] = load(from + k * pack.channel_stride + line);
+                prefetch(from, (W + k) * pack.channel_stride + line);
                 check.see(rows[k]);
             }
             transpose<T>(rows);

@@ -152,8 +152,8 @@ void to_points(const ToPoints<T>& tile) {
     constexpr int W = width<T>, SIZE = Transform::size;
     const Vector<T> zero = {};
     const PixelsAt<T, SIZE> place(tile, zero);
-    const bool inside = tile.first_row == 0 && tile.last_row == SIZE && tile.first_column == 0 &&
-                        tile.last_column == SIZE;
+    const int64_t last_pixel = tile.from_at + (tile.last_row - 1) * tile.row_stride +
+                               (tile.last_column - 1) * tile.column_stride;
     for (int64_t c = 0; c < tile.channels; c += W) {
         const int64_t lanes = tile.channels - c < W ? tile.channels - c : W;
         if (tile.next_at != tile.from_at && c % (cache_line / int64_t(sizeof(T))) == 0) {
@@ -169,19 +169,16 @@ void to_points(const ToPoints<T>& tile) {
         const auto at = [&](int i, int j) __attribute__((always_inline)) {
             return tile.from_at + i * tile.row_stride + j * tile.column_stride + c;
         };
-        if (lanes == W && tile.activation == Activation::none && inside) {
-            to_points_vector<T, Transform>(tile, c, W,
-                                           [&](int i, int j) __attribute__((always_inline)) {
-                                               return load(tile.from + at(i, j));
-                                           });
-        } else if (lanes == W && tile.activation == Activation::none) {
-            to_points_vector<T, Transform>(tile, c, W,
+        // What a last vector has too many is the next pixel's, except at the end of the array.
+        const bool readable = last_pixel + c + W <= tile.from_size;
+        if (readable && tile.activation == Activation::none) {
+            to_points_vector<T, Transform>(tile, c, lanes,
                                            [&](int i, int j) __attribute__((always_inline)) {
                                                return load(place(tile.from, at(i, j), i, j));
                                            });
-        } else if (lanes == W && tile.activation == Activation::relu) {
+        } else if (readable && tile.activation == Activation::relu) {
             to_points_vector<T, Transform>(
-                tile, c, W, [&](int i, int j) __attribute__((always_inline)) {
+                tile, c, lanes, [&](int i, int j) __attribute__((always_inline)) {
                     return times_derivative<T>(
                         Activation::relu, load(place(tile.from, at(i, j), i, j)),
                         load(place(tile.saved, at(i, j), i, j)), T(leaky_relu_slope));
@@ -212,9 +209,13 @@ void winograd_filter(int taps, const ToPoints<T>& tile) {
 template <class T, int SIZE>
 bool from_points(const FromPoints<T>& tile) {
     constexpr int W = width<T>;
+    const int64_t vectors = (tile.channels + W - 1) / W;
     Vector<T> zeros = {};
-    for (int64_t c = 0; c < tile.channels; c += W) {
-        const int64_t lanes = tile.channels - c < W ? tile.channels - c : W;
+    for (int64_t vector = 0; vector < vectors; ++vector) {
+        // The last vector computes some channels again rather than be partly filled.
+        const int64_t behind = tile.channels - W;
+        const int64_t c = vector * W < behind ? vector * W : behind > 0 ? behind : 0;
+        const int64_t lanes = tile.channels < W ? tile.channels : W;
         Vector<T> rows[SIZE][winograd_points];
 #pragma GCC unroll 8
         for (int j = 0; j < winograd_points; ++j) {
@@ -238,8 +239,8 @@ bool from_points(const FromPoints<T>& tile) {
             for (int j = 0; j < SIZE; ++j) {
                 if (j >= tile.columns) break;
                 const Vector<T> z = y[j] + bias;
-                zeros += T(0) * z;
                 const Vector<T> value = rectify<T>(tile.activation, z);
+                zeros += T(0) * z;
                 if (lanes == W) {
                     store(to + j * tile.column_stride, value);
                 } else {
@@ -249,7 +250,7 @@ bool from_points(const FromPoints<T>& tile) {
         }
     }
     T total = 0;
-    for (int i = 0; i < W; ++i) total += zeros[i];
+    for (int i = 0; i < (tile.channels < W ? tile.channels : W); ++i) total += zeros[i];
     return total == T(0);
 }
 

@@ -1,6 +1,8 @@
 #include "rot180/algorithm.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -26,10 +28,36 @@ std::atomic<Algorithm>& current() {
     return algorithm;
 }
 
-// Whether Winograd's algorithm is the faster one.
+// What either algorithm costs, in multiply-adds of whole vectors: the constants are what the parts
+// of winograd.cpp and winograd_grad_weight.cpp take of one core, measured. Where both are near, it
+// matters little which is taken.
+struct Costs {
+    double direct, winograd;
+};
+
 template <class T>
-bool winograd_pays(Pass, const Conv2dShape& shape) {
-    return shape.in_channels >= 16 && shape.out_channels >= 16;
+Costs costs(Pass pass, const Conv2dShape& shape) {
+    constexpr double taps = 9, tile_points = 36;
+    constexpr double to_points = 260, from_points = 200;  // a vector of channels of one tile
+    constexpr double packing = 200, filter = 500;         // a vector of filters, all taps
+    constexpr double tile_overhead = 8;                   // steps that a register tile loses
+    const double width = kernels<T>().width;
+    const bool turned = pass == Pass::grad_input;
+    const double in = double(turned ? shape.out_channels : shape.in_channels);
+    const double out = double(turned ? shape.in_channels : shape.out_channels);
+    const double rows = double(turned ? shape.height : shape.out_height);
+    const double columns = double(turned ? shape.width : shape.out_width);
+    const double in_vectors = std::ceil(in / width), out_vectors = std::ceil(out / width);
+    const double batch = double(shape.batch), pixels = batch * rows * columns;
+    const double tiles = batch * std::ceil(rows / 4) * std::ceil(columns / 4);
+
+    // Few output channels need not fill a vector.
+    const double filled = std::min(out_vectors, 0.1 + 1.2 * out / width);
+    const double filters = in * out_vectors;
+    return {pixels * taps * in * filled + packing * filters,
+            tiles * (1.1 * tile_points * (in + tile_overhead) * out_vectors +
+                     to_points * in_vectors + from_points * out_vectors) +
+                filter * filters};
 }
 
 }  // namespace
@@ -59,7 +87,8 @@ Algorithm conv2d_algorithm(Pass pass, const Conv2dShape& shape, Algorithm reques
         return Algorithm::direct;
     }
     if (requested == Algorithm::winograd) return requested;
-    return winograd_pays<T>(pass, shape) ? Algorithm::winograd : Algorithm::direct;
+    const Costs cost = costs<T>(pass, shape);
+    return cost.winograd < cost.direct ? Algorithm::winograd : Algorithm::direct;
 }
 
 template Algorithm conv2d_algorithm<float>(Pass, const Conv2dShape&, Algorithm);

@@ -105,6 +105,7 @@ struct Product {
         }
         ToPoints<T> filter = {};
         filter.from = packed;
+        filter.from_size = taps * taps * count * lanes;
         filter.column_stride = count * lanes;
         filter.row_stride = taps * filter.column_stride;
         filter.last_row = filter.last_column = taps;

@@ -59,6 +59,7 @@ struct TiledImages {
                    const Transform& transform, T* to, T* sum = nullptr) const {
         ToPoints<T> tile = {};
         tile.from = values.dy + first_channel;
+        tile.from_size = grid.images * height * width * channels - first_channel;
         tile.activation = values.activation;
         tile.saved = values.y ? values.y + first_channel : nullptr;
         tile.row_stride = width * channels;
