@@ -3,8 +3,9 @@
 Each library runs in a process of its own with the same number of threads. Results are compared
 before anything is timed; then the two take turns, each with one call to wake its threads and one
 that is timed, or a series of about 5 ms where one call takes less, and the median of each and of
-the ratio pair by pair is reported. PyTorch is taken at its best of contiguous NCHW and
-channels_last, and of its ways to run Adam.
+the ratio pair by pair is reported. rot180 takes a turn with each algorithm that can compute the
+row, and a star marks what "auto" comes to. PyTorch is taken at its best of contiguous NCHW and
+channels_last, and of its ways to run Adam. GFLOP/s count the operations of the direct algorithm.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ from typing import Any
 import numpy as np
 
 from bench import machine
+from bench.choice import shares_of_the_better
 from bench.library import TORCH_INSTRUCTION_SETS, Library, environment
 from bench.rows import NETS, PASSES, Row, parse
 
 WARM_UP_TURNS = 2
 
+Result = dict[str, Any]
+
 
 def largest_difference(ours: Path, theirs: Path, terms: int, dtype: str) -> float:
     """The largest difference of two results, relative to the largest value; refuses to go on where
-    it is more than another order of the sums' terms can explain.
+    it is more than another order of the sums' terms can explain. Winograd's algorithm, whose error
+    is larger, stays below a fifth of that.
     """
     tolerance = 16 * float(np.finfo(dtype).eps) * max(terms, 1) ** 0.5
     largest = 0.0
@@ -44,60 +49,75 @@ def largest_difference(ours: Path, theirs: Path, terms: int, dtype: str) -> floa
 
 def compare(
     ours: Library, theirs: Library, row: Row, which: str, dtype: str, pairs: int
-) -> dict[str, Any]:
-    """One pass of one row: verify, warm up, then time in turns."""
+) -> list[Result]:
+    """One pass of one row by each algorithm: verify, warm up, then time in turns."""
     request = {"row": str(row), "pass": which, "dtype": dtype}
     with tempfile.TemporaryDirectory() as folder:
-        ours.ask(**request, results=f"{folder}/ours")
-        variants = theirs.ask(**request, results=f"{folder}/theirs")["variants"]
-        mine = Path(folder, "ours-0.npz")
-        with np.load(mine) as arrays:
+        algorithms = ours.ask(**request, results=f"{folder}/ours")["auto"]
+        variants = theirs.ask(**request, results=f"{folder}/theirs")["auto"]
+        with np.load(f"{folder}/ours-0.npz") as arrays:
             terms = row.flops // 2 // arrays["arr_0"].size
-        difference = max(
-            largest_difference(mine, Path(folder, f"theirs-{index}.npz"), terms, dtype)
-            for index in range(len(variants))
-        )
+        differences = {
+            algorithm: max(
+                largest_difference(
+                    Path(folder, f"ours-{mine}.npz"),
+                    Path(folder, f"theirs-{other}.npz"),
+                    terms,
+                    dtype,
+                )
+                for other in range(len(variants))
+            )
+            for mine, algorithm in enumerate(algorithms)
+        }
 
-    our_times: list[float] = []
+    our_times: dict[str, list[float]] = {algorithm: [] for algorithm in algorithms}
     their_times: dict[str, list[float]] = {variant: [] for variant in variants}
     for _ in range(WARM_UP_TURNS + pairs):
-        our_times.append(ours.time(""))
-        for variant in variants:
-            their_times[variant].append(theirs.time(variant))
-    del our_times[:WARM_UP_TURNS]
-    for times in their_times.values():
-        del times[:WARM_UP_TURNS]
+        for library, times in ((ours, our_times), (theirs, their_times)):
+            for variant in times:
+                times[variant].append(library.time(variant))
+    for turns in (*our_times.values(), *their_times.values()):
+        del turns[:WARM_UP_TURNS]
 
-    medians = {variant: median(times) for variant, times in their_times.items()}
+    medians = {variant: median(turns) for variant, turns in their_times.items()}
     best = min(medians, key=lambda variant: medians[variant])
-    ratios = [b / a for a, b in zip(our_times, their_times[best], strict=True)]
-    seconds = median(our_times)
-    return {
-        "row": str(row),
-        "pass": which,
-        "milliseconds": 1e3 * seconds,
-        "gflops": row.flops / seconds / 1e9,
-        "gb_per_s": row.elements * np.dtype(dtype).itemsize / seconds / 1e9,
-        "torch_milliseconds": {variant: 1e3 * time for variant, time in medians.items()},
-        "torch_best": best,
-        "ratio": median(ratios),
-        "ratio_quartiles": quantiles(ratios, n=4)[::2] if pairs > 1 else 2 * ratios,
-        "difference": difference,
-    }
+    results = []
+    for algorithm, turns in our_times.items():
+        ratios = [b / a for a, b in zip(turns, their_times[best], strict=True)]
+        seconds = median(turns)
+        results.append(
+            {
+                "row": str(row),
+                "pass": which,
+                "algorithm": algorithm,
+                "auto": algorithms[algorithm],
+                "milliseconds": 1e3 * seconds,
+                "gflops": row.flops / seconds / 1e9,
+                "gb_per_s": row.elements * np.dtype(dtype).itemsize / seconds / 1e9,
+                "torch_milliseconds": {variant: 1e3 * time for variant, time in medians.items()},
+                "torch_best": best,
+                "ratio": median(ratios),
+                "ratio_quartiles": quantiles(ratios, n=4)[::2] if pairs > 1 else 2 * ratios,
+                "difference": differences[algorithm],
+            }
+        )
+    return results
 
 
 HEADER = (
-    f"{'pass':<12}{'ms':>9}{'GFLOP/s':>9}{'GB/s':>7}{'limit':>12}"
+    f"{'pass':<12}{'algorithm':<10}{'ms':>9}{'GFLOP/s':>9}{'GB/s':>7}{'limit':>12}"
     f"{'PyTorch ms':>12}  {'at best':<14}{'ratio':>6}"
 )
 
 
-def printed(name: str, result: dict[str, Any], memory_bound: bool, share: float | None) -> str:
-    """A row of the table that is printed."""
+def printed(name: str, result: Result, memory_bound: bool, share: float | None) -> str:
+    """A row of the table that is printed; a star marks auto's choice."""
     limit = "" if share is None else f"{share:.0%} " + ("triad" if memory_bound else "peak")
     best = result["torch_best"]
+    algorithm = result["algorithm"] + "*" * (result["algorithm"] != "" and result["auto"])
     return (
-        f"{name:<46}{result['pass']:<12}{result['milliseconds']:9.4g}{result['gflops']:9.1f}"
+        f"{name:<46}{result['pass']:<12}{algorithm:<10}"
+        f"{result['milliseconds']:9.4g}{result['gflops']:9.1f}"
         f"{result['gb_per_s']:7.1f}{limit:>12}{result['torch_milliseconds'][best]:12.4g}  "
         f"{best:<14}{result['ratio']:6.2f}"
     )
@@ -153,7 +173,7 @@ def main() -> None:
     if arguments.machine:
         run["limits"] = machine.limits(arguments.machine, threads)
 
-    results: list[dict[str, Any]] = []
+    results: list[Result] = []
     for net, names in nets.items():
         print(f"\n{net:<46}{HEADER}")
         for name in names:
@@ -161,10 +181,10 @@ def main() -> None:
             for which in row.passes:
                 if which not in arguments.passes:
                     continue
-                result = compare(ours, theirs, row, which, run["dtype"], arguments.pairs)
-                results.append({"net": net} | result)
-                share = machine.share(result, row.memory_bound, run)
-                print(printed(name, result, row.memory_bound, share), flush=True)
+                for result in compare(ours, theirs, row, which, run["dtype"], arguments.pairs):
+                    results.append({"net": net} | result)
+                    share = machine.share(result, row.memory_bound, run)
+                    print(printed(name, result, row.memory_bound, share), flush=True)
     for library in libraries:
         library.close()
     run["load_after"] = machine.load()
@@ -174,10 +194,17 @@ def main() -> None:
 
     print()
     for which in arguments.passes:
-        ratios = [result["ratio"] for result in results if result["pass"] == which]
+        chosen = [result for result in results if result["pass"] == which]
+        ratios = [result["ratio"] for result in chosen if result["auto"]]
         if ratios:
             mean = geometric_mean(ratios)
             print(f"{which}: PyTorch takes {mean:.2f} times as long, in the geometric mean")
+        shares = shares_of_the_better(chosen).values()
+        if shares:
+            print(
+                f"{which}: auto reaches {geometric_mean(shares):.2f} of the better algorithm's "
+                f"speed in the geometric mean of {len(shares)} rows, {min(shares):.2f} at least"
+            )
     print(f"load {run['load_after'][0]:.2f}")
     run["rows"] = [
         result | {"share": machine.share(result, parse(result["row"]).memory_bound, run)}

@@ -1,4 +1,5 @@
-// The passes of the convolution, and the transposed convolution.
+// The passes of the convolution, and the transposed convolution, by each algorithm that can compute
+// them: "conv2d/float32/winograd/n8 h56 w56 c64 k64 r3 s3 p1".
 #include <rot180/conv2d.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@ namespace rot180_bench {
 namespace {
 
 using rot180::Activation;
+using rot180::Algorithm;
 using rot180::Conv2dShape;
 using rot180::OutputGradient;
 
@@ -25,9 +27,11 @@ struct Operands {
 };
 
 template <class T>
-void add_passes(const std::string& name) {
-    const NamedConv2d named = NamedConv2d::parse(name);
+void add_passes(const std::string& shape, Algorithm algorithm) {
+    const NamedConv2d named = NamedConv2d::parse(shape);
     const Conv2dShape& s = named.convolution;
+    if (algorithm == Algorithm::winograd && !rot180::winograd_refuses(s).empty()) return;
+    const std::string name = (algorithm == Algorithm::winograd ? "winograd/" : "direct/") + shape;
     // Each array touched once.
     const double bytes =
         double(sizeof(T)) * double(s.input_size() + s.output_size() + s.weight_size());
@@ -42,19 +46,19 @@ void add_passes(const std::string& name) {
     };
     if (named.transposed) {
         // Its gradients are passes of the convolution.
-        add_pass("conv_transpose2d", [](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
-            rot180::conv_transpose2d<T>(s, y, weight, bias, Activation::none, x);
+        add_pass("conv_transpose2d", [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+            rot180::conv_transpose2d<T>(s, y, weight, bias, Activation::none, x, algorithm);
         });
         return;
     }
-    add_pass("conv2d", [](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
-        rot180::conv2d<T>(s, x, weight, bias, Activation::none, y);
+    add_pass("conv2d", [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+        rot180::conv2d<T>(s, x, weight, bias, Activation::none, y, algorithm);
     });
-    add_pass("conv2d_grad_input", [](const Conv2dShape& s, T* x, T* y, T* weight, T*) {
-        rot180::conv2d_grad_input<T>(s, OutputGradient<T>{y}, weight, x);
+    add_pass("conv2d_grad_input", [=](const Conv2dShape& s, T* x, T* y, T* weight, T*) {
+        rot180::conv2d_grad_input<T>(s, OutputGradient<T>{y}, weight, x, algorithm);
     });
-    add_pass("conv2d_grad_weight", [](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
-        rot180::conv2d_grad_weight<T>(s, x, OutputGradient<T>{y}, weight, bias);
+    add_pass("conv2d_grad_weight", [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+        rot180::conv2d_grad_weight<T>(s, x, OutputGradient<T>{y}, weight, bias, algorithm);
     });
 }
 
@@ -62,8 +66,10 @@ void add_passes(const std::string& name) {
 
 void add_conv2d(const std::vector<std::string>& names) {
     for (const std::string& name : names) {
-        add_passes<float>(name);
-        add_passes<double>(name);
+        for (const Algorithm algorithm : {Algorithm::direct, Algorithm::winograd}) {
+            add_passes<float>(name, algorithm);
+            add_passes<double>(name, algorithm);
+        }
     }
 }
 

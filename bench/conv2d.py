@@ -11,30 +11,32 @@ from bench.variant import Variant
 
 
 def operands(shape: Shape, dtype: str) -> tuple[Any, Any, Any, Any]:
-    """The same x, weight, bias and dy in every process; NHWC and HWIO."""
+    """The same x, weight, bias and dy in every process; NHWC and HWIO. x and dy are normal,
+    the weight is He's, and the bias small, as in a network. float64 has the numbers of float32.
+    """
     rng = np.random.default_rng(0)
 
     def normal(*sizes: int) -> Any:
-        return rng.standard_normal(sizes, np.float32).astype(dtype)
+        return rng.standard_normal(sizes, np.float32)
 
     weight = normal(*shape.weight_shape)
-    weight /= np.sqrt(weight[..., 0].size)
-    return (
+    weight *= np.sqrt(2 / weight[..., 0].size, dtype=np.float32)
+    arrays = (
         normal(shape.n, shape.h, shape.w, shape.c),
         weight,
-        normal(shape.k),
+        normal(shape.k) / 8,
         normal(shape.n, *shape.out, shape.k),
     )
+    x, weight, bias, dy = (array.astype(dtype, copy=False) for array in arrays)
+    return x, weight, bias, dy
 
 
-def rot180_variants(shape: Shape, which: str, dtype: str) -> dict[str, Variant]:
-    """The pass as a user of rot180 calls it."""
-    from rot180 import functional
-
-    x, weight, bias, dy = operands(shape, dtype)
-    size = (shape.r, shape.s)
+def options_of(shape: Shape) -> dict[str, Any]:
+    """What the functions of rot180 are told of a shape: only what differs from the defaults, as one
+    would write it.
+    """
     top, bottom, left, right = shape.p
-    options: dict[str, Any] = {}  # only what differs from the defaults, as one would write it
+    options: dict[str, Any] = {}
     if shape.x != (1, 1):
         options["stride"] = shape.x
     if any(shape.p):
@@ -43,9 +45,51 @@ def rot180_variants(shape: Shape, which: str, dtype: str) -> dict[str, Variant]:
         options["dilation"] = shape.d
     if shape.g != 1:
         options["groups"] = shape.g
+    return options
+
+
+def algorithms(shape: Shape, which: str, dtype: str) -> dict[str, bool]:
+    """The algorithms that can compute a pass, and of each whether "auto" comes to it."""
+    import rot180
+
+    name = {"forward": "conv2d"}.get(which, f"conv2d_{which}")
+    input_shape = (shape.n, shape.h, shape.w, shape.c)
+    if shape.transposed:  # the passes of the convolution that takes its y to its x
+        name = {"forward": "conv2d_grad_input", "grad_input": "conv2d"}.get(which, name)
+        input_shape = (shape.n, *shape.out, shape.k)
+
+    def choice() -> str:
+        return rot180.functional.conv2d_algorithm(
+            name, input_shape, shape.weight_shape, dtype=dtype, **options_of(shape)
+        )
+
+    chosen, before = choice(), rot180.algorithm()
+    rot180.set_algorithm("winograd")  # which stays direct where the shape does not admit it
+    admitted = dict.fromkeys(["direct", choice()])
+    rot180.set_algorithm(before)
+    return {algorithm: algorithm == chosen for algorithm in admitted}
+
+
+def rot180_variants(shape: Shape, which: str, dtype: str) -> dict[str, Variant]:
+    """The pass as a user of rot180 calls it, by each algorithm that can compute it."""
+    arrays = operands(shape, dtype)
+    return {
+        algorithm: _rot180_variant(shape, which, arrays, algorithm, auto)
+        for algorithm, auto in algorithms(shape, which, dtype).items()
+    }
+
+
+def _rot180_variant(
+    shape: Shape, which: str, arrays: tuple[Any, Any, Any, Any], algorithm: str, auto: bool
+) -> Variant:
+    from rot180 import functional
+
+    x, weight, bias, dy = arrays
+    size = (shape.r, shape.s)
+    options = options_of(shape) | {"algorithm": algorithm}
 
     def grad_weight(function: Any) -> Any:
-        db = np.empty(shape.k, dtype)
+        db = np.empty(shape.k, x.dtype)
         return function(x, dy, size, bias_out=db, **options), db
 
     if shape.transposed:
@@ -61,7 +105,7 @@ def rot180_variants(shape: Shape, which: str, dtype: str) -> dict[str, Variant]:
             "grad_weight": lambda: grad_weight(functional.conv2d_grad_weight),
         }
     as_list = list if which == "grad_weight" else lambda result: [result]
-    return {"": Variant(runs[which], as_list)}
+    return Variant(runs[which], as_list, auto)
 
 
 def torch_variants(shape: Shape, which: str, dtype: str) -> dict[str, Variant]:

@@ -1,4 +1,6 @@
-"""The ratios of a comparison as a picture: a panel for each pass, a line for each convolution."""
+"""The ratios of a comparison as a picture: a panel for each pass, a line for each convolution, by
+the algorithm that "auto" comes to.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from bench.rows import parse
 from bench.shapes import Shape
 
 FASTER, SLOWER = "#1b7f5c", "#c2452d"
+MARKERS = {"direct": "o", "winograd": "D"}
 LINE_INCHES = 0.19
 
 
@@ -17,9 +20,10 @@ def draw(run: dict[str, Any], path: Path) -> None:
     turns as a line. Rows are grouped by net.
     """
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    rows = [row for row in run["rows"] if isinstance(parse(row["row"]), Shape)]
+    rows = [row for row in run["rows"] if row["auto"] and isinstance(parse(row["row"]), Shape)]
     if not rows:
         raise ValueError("there is no convolution to draw")
     passes = [which for which in Shape.passes if any(row["pass"] == which for row in rows)]
@@ -35,7 +39,7 @@ def draw(run: dict[str, Any], path: Path) -> None:
             y = lines[row["net"], row["row"]]
             colour = FASTER if row["ratio"] >= 1 else SLOWER
             panel.plot(row["ratio_quartiles"], [y, y], color=colour, linewidth=1.6, alpha=0.5)
-            panel.plot(row["ratio"], y, "o", color=colour, markersize=4.5)
+            panel.plot(row["ratio"], y, MARKERS[row["algorithm"]], color=colour, markersize=4.5)
         panel.axvline(1, color="black", linewidth=0.9)
         panel.set_xscale("log", base=2)
         panel.xaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}"))
@@ -55,6 +59,14 @@ def draw(run: dict[str, Any], path: Path) -> None:
     for label, (_, name) in zip(first.get_yticklabels(), lines, strict=True):
         label.set_family("sans-serif" if not name else "monospace")
         label.set_fontweight("bold" if not name else "normal")
+    figure.legend(
+        [Line2D([], [], color="black", linestyle="", marker=marker) for marker in MARKERS.values()],
+        [name.capitalize() for name in MARKERS],
+        fontsize=8,
+        loc="outside lower right",
+        ncols=2,
+        frameon=False,
+    )
     figure.supxlabel("time of PyTorch / time of rot180: right of 1, rot180 is faster", fontsize=10)
     figure.suptitle(
         f"rot180 and PyTorch {run['versions']['torch'].partition('+')[0]}, {run['dtype']}, "

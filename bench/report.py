@@ -14,27 +14,30 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any
 
+from bench.choice import shares_of_the_better
 from bench.machine import VECTOR_BITS
+from bench.markdown import table, write_part
 from bench.rows import PASSES, Row, parse
 from bench.shapes import Shape
-
-BEGIN, END = "<!-- begin generated -->", "<!-- end generated -->"
 
 # Nets that are no part of the list that the kernels are tuned to.
 APART = ("heldout", "call", "adam")
 
 Result = dict[str, Any]
-Choice = Callable[[Result, Row], bool]
+Belongs = Callable[[Result, Row], bool]
 
 
-def _convolution(choice: Callable[[Shape], bool]) -> Choice:
+def _convolution(belongs: Callable[[Shape], bool]) -> Belongs:
     """Rows of the list that are convolutions of some kind, transposed ones left out."""
     return lambda result, row: (
-        isinstance(row, Shape) and result["net"] not in APART and not row.transposed and choice(row)
+        isinstance(row, Shape)
+        and result["net"] not in APART
+        and not row.transposed
+        and belongs(row)
     )
 
 
-GROUPS: dict[str, Choice] = {
+DIRECT_GROUPS: dict[str, Belongs] = {
     "C and K of 64 or more": _convolution(lambda s: s.g == 1 and min(s.c, s.k) >= 64),
     "first layers, C of 1 or 3": _convolution(lambda s: s.c in (1, 3)),
     "strided": _convolution(lambda s: s.x != (1, 1) and not s.depthwise),
@@ -44,17 +47,23 @@ GROUPS: dict[str, Choice] = {
     ),
     "LeNet-5 and awkward": lambda result, _: result["net"] in ("lenet5", "awkward"),
     "batch of one": _convolution(lambda s: s.n == 1),
-    "**all convolutions**": lambda result, _: result["net"] not in APART,
     "held out": lambda result, _: result["net"] == "heldout",
     "a call with nothing to do": lambda result, _: result["net"] == "call",
-    "Adam": lambda result, _: result["net"] == "adam",
 }
 
+WINOGRAD_GROUPS: dict[str, Belongs] = {
+    "C and K of 64 or more": _convolution(lambda s: min(s.c, s.k) >= 64),
+    "C or K of 16 to 63": _convolution(lambda s: 16 <= min(s.c, s.k) < 64),
+    "C or K below 16": _convolution(lambda s: min(s.c, s.k) < 16),
+    "one image, 56x56x64": _convolution(lambda s: (s.n, s.h, s.w, s.c) == (1, 56, 56, 64)),
+    "held out": lambda result, _: result["net"] == "heldout",
+}
 
-def table(columns: list[str], lines: list[list[str]]) -> str:
-    """A table in Markdown."""
-    rule = ["---"] * len(columns)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [columns, rule, *lines])
+AUTO_GROUPS: dict[str, Belongs] = {
+    "**all convolutions**": lambda result, _: result["net"] not in APART,
+    "held out": lambda result, _: result["net"] == "heldout",
+    "Adam": lambda result, _: result["net"] == "adam",
+}
 
 
 def heading(run: dict[str, Any]) -> str:
@@ -87,16 +96,61 @@ def share_text(share: float | None, memory_bound: bool) -> str:
     return "" if share is None else f"{share:.0%} {'triad' if memory_bound else 'peak'}"
 
 
-def groups_table(run: dict[str, Any]) -> str:
+def summaries(run: dict[str, Any]) -> Iterator[str]:
+    """Tables of groups of rows, the algorithms apart, and how well "auto" chooses."""
+    direct = [result for result in run["rows"] if result["algorithm"] == "direct"]
+    winograd = [result for result in run["rows"] if result["algorithm"] == "winograd"]
+    auto = [result for result in run["rows"] if result["auto"]]
+    yield 'What "auto" comes to:'
+    yield groups_table(auto, AUTO_GROUPS)
+    yield nets_table(auto)
+    if direct:
+        yield 'The direct algorithm, whether "auto" comes to it or not:'
+        yield groups_table(direct, DIRECT_GROUPS)
+    if winograd:
+        yield (
+            'Winograd\'s algorithm, whether "auto" comes to it or not. A share may be above 100 %: '
+            "GFLOP/s count the operations of the direct algorithm, four times those that are done."
+        )
+        yield groups_table(winograd, WINOGRAD_GROUPS)
+        yield '"auto" against the better of the two, as a share of its speed:'
+        yield auto_table(run["rows"])
+
+
+def auto_table(results: list[Result]) -> str:
+    """How often "auto" comes to Winograd's algorithm, and what it loses, pass by pass."""
+    lines = []
+    for which in PASSES:
+        chosen = [result for result in results if result["pass"] == which]
+        shares = shares_of_the_better(chosen)
+        if not shares:
+            continue
+        taken = [r for r in chosen if r["algorithm"] == "winograd" and r["auto"]]
+        worst = min(shares, key=lambda key: shares[key])
+        lines.append(
+            [
+                which,
+                str(len(shares)),
+                str(len(taken)),
+                f"{geometric_mean(shares.values()):.2f}",
+                f"{shares[worst]:.2f}",
+                f"`{worst[0]}`" if shares[worst] < 1 else "",
+            ]
+        )
+    columns = ["pass", "rows with a choice", "auto is Winograd's", "geometric mean", "lowest", "of"]
+    return table(columns, lines)
+
+
+def groups_table(results: list[Result], groups: dict[str, Belongs]) -> str:
     """Ratios and shares of each group of rows, pass by pass."""
     columns = ["rows", "pass", "count", "ratio", "lowest", "highest", "median share", "best share"]
     lines = []
-    for title, choose in GROUPS.items():
+    for title, belongs in groups.items():
         for which in PASSES:
             chosen = [
                 (result, row)
-                for result in run["rows"]
-                if result["pass"] == which and choose(result, row := parse(result["row"]))
+                for result in results
+                if result["pass"] == which and belongs(result, row := parse(result["row"]))
             ]
             if not chosen:
                 continue
@@ -123,34 +177,37 @@ def groups_table(run: dict[str, Any]) -> str:
     return table(columns, lines)
 
 
-def nets_table(run: dict[str, Any]) -> str:
+def nets_table(results: list[Result]) -> str:
     """The geometric mean of each net's ratios, pass by pass."""
-    nets = dict.fromkeys(result["net"] for result in run["rows"])
-    passes = [p for p in PASSES if any(result["pass"] == p for result in run["rows"])]
+    nets = dict.fromkeys(result["net"] for result in results)
+    passes = [p for p in PASSES if any(result["pass"] == p for result in results)]
     lines = []
     for net in nets:
         cells = [net]
         for which in passes:
-            ratios = [r["ratio"] for r in run["rows"] if (r["net"], r["pass"]) == (net, which)]
+            ratios = [r["ratio"] for r in results if (r["net"], r["pass"]) == (net, which)]
             cells.append(f"{geometric_mean(ratios):.2f}" if ratios else "")
         lines.append(cells)
     return table(["net", *passes], lines)
 
 
 def rows_tables(run: dict[str, Any]) -> Iterator[str]:
-    """Every row, a table for each net."""
-    columns = ["row", "pass", "ms", "GFLOP/s", "GB/s", "share", "PyTorch ms", "at best", "ratio"]
-    columns.append("middle half")
+    """Every row, a table for each net; a star marks auto's choice where there is one."""
+    columns = ["row", "pass", "algorithm", "ms", "GFLOP/s", "GB/s", "share"]
+    columns += ["PyTorch ms", "at best", "ratio", "middle half"]
+    choices = shares_of_the_better(run["rows"])
     for net in dict.fromkeys(result["net"] for result in run["rows"]):
         lines = []
         for result in run["rows"]:
             if result["net"] != net:
                 continue
             low, high = result["ratio_quartiles"]
+            chosen = result["auto"] and (result["row"], result["pass"]) in choices
             lines.append(
                 [
                     f"`{result['row']}`",
                     result["pass"],
+                    result["algorithm"] + "\\*" * chosen,
                     f"{result['milliseconds']:.4g}",
                     f"{result['gflops']:.1f}" if result["gflops"] else "",
                     f"{result['gb_per_s']:.1f}",
@@ -169,20 +226,11 @@ def report(runs: list[dict[str, Any]]) -> str:
     """Markdown for some runs: the summaries of all, then the rows of all."""
     parts = []
     for run in runs:
-        parts += [f"## {heading(run)}", circumstances(run), groups_table(run), nets_table(run)]
+        parts += [f"## {heading(run)}", circumstances(run), *summaries(run)]
     parts.append("## All rows")
     for run in runs:
         parts += [f"### {heading(run)}", *rows_tables(run)]
     return "\n\n".join(parts) + "\n"
-
-
-def replace_generated(text: str, generated: str) -> str:
-    """The text with what is between the two comments exchanged."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the file lacks {BEGIN} with {END} after it")
-    return f"{before}{begin}\n\n{generated}\n{end}{after}"
 
 
 def main() -> None:
@@ -195,7 +243,7 @@ def main() -> None:
     arguments = parser.parse_args()
     generated = report([json.loads(path.read_text()) for path in arguments.results])
     if arguments.into:
-        arguments.into.write_text(replace_generated(arguments.into.read_text(), generated))
+        write_part(arguments.into, "generated", generated)
     else:
         print(generated, end="")
 

@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 
 
 class Variant(NamedTuple):
-    """A call, and what turns its result into arrays in the layout of rot180."""
+    """A call, and what turns its result into arrays in the layout of rot180.
+
+    auto says whether rot180 runs it for users who do not choose. PyTorch is taken at its best, so
+    there it says nothing.
+    """
 
     run: Callable[[], Any]
     arrays: Callable[[Any], list[Any]]
+    auto: bool = True

@@ -92,7 +92,7 @@ def serve(library: str) -> None:
             variants = variants_of(library, request)
             for index, variant in enumerate(variants.values()):
                 np.savez(f"{request['results']}-{index}.npz", *variant.arrays(variant.run()))
-            answer["variants"] = list(variants)
+            answer["auto"] = {name: variant.auto for name, variant in variants.items()}
         else:
             answer["seconds"] = seconds_per_call(variants[request["variant"]].run)
         print(json.dumps(answer), flush=True)
