@@ -123,9 +123,9 @@ constexpr int winograd_points = 6;
 //   to[(6*i + j)*point_stride + c] = point (i, j) of the pixels
 //       from[from_at + r*row_stride + s*column_stride + c]
 // times the activation's derivative at `saved`, which lies as `from` does, if there is one. Pixels
-// outside [first_row, last_row) x [first_column, last_column) count as zero. `to` has room for whole
-// vectors; what a last one has too many are any numbers. sum[c], unless it is null, grows by every
-// pixel.
+// outside [first_row, last_row) x [first_column, last_column) count as zero. `to` has room for
+// whole vectors; what a last one has too many are any numbers. sum[c], unless it is null, grows by
+// every pixel.
 template <class T>
 struct ToPoints {
     const T* from;

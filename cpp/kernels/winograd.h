@@ -7,8 +7,8 @@
 // have d and g as coefficients are evaluated at six points, 0, +-a, +-b and infinity, multiplied
 // there, and interpolated: S. Winograd, Arithmetic Complexity of Computations (1980); A. Lavin and
 // S. Gray, Fast Algorithms for Convolutional Neural Networks (2016). a and b come from
-// bench/winograd_points.py: these are exact, as are their squares, and lose half of the digits that
-// the usual 1 and 2 lose.
+// bench/winograd_points.py: these are exact, as are their squares, and leave half of the error that
+// the usual 1 and 2 leave.
 #pragma once
 
 #include "activation_vector.h"

@@ -28,19 +28,32 @@ std::atomic<Algorithm>& current() {
     return algorithm;
 }
 
-// What either algorithm costs, in multiply-adds of whole vectors: the constants are what the parts
-// of winograd.cpp and winograd_grad_weight.cpp take of one core, measured. Where both are near, it
-// matters little which is taken.
+// What the parts of either algorithm cost, in the time of one multiply-add of whole vectors, as
+// measured on one core: docs/kernels.md says how.
 struct Costs {
-    double direct, winograd;
+    double call, direct_pixel, packed_filter;  // direct: a vector of y, of packed filters
+    double winograd_call, step, tile, filter;  // winograd: a multiply-add, a vector of a tile's
+                                               // points or outputs, of transformed filters
 };
+constexpr Costs correlation_costs = {2700, 12, 140, 5600, 1.08, 400, 400};
+constexpr Costs grad_weight_costs = {1200, 14, 360, 1900, 1.05, 330, 220};
+// From a vector of outputs to the points of their products is less work than that of inputs.
+constexpr double output_share = 0.7;
+// Near the point where both cost the same, direct is the more accurate.
+constexpr double worth_it = 1.05;
+
+// The direct sum's vectors for each pixel: few output channels need not fill one, where vectors run
+// along the reduction (few_is_faster in correlation.cpp).
+double direct_vectors(Pass pass, double in, double out, double width) {
+    const double vectors = std::ceil(out / width), length = 3 * in;
+    if (pass == Pass::grad_weight || length < width) return vectors;
+    const double steps = std::ceil(length / width);
+    return std::min(vectors, out / width * (steps * width / length + 4 / steps));
+}
 
 template <class T>
-Costs costs(Pass pass, const Conv2dShape& shape) {
-    constexpr double taps = 9, tile_points = 36;
-    constexpr double to_points = 260, from_points = 200;  // a vector of channels of one tile
-    constexpr double packing = 200, filter = 500;         // a vector of filters, all taps
-    constexpr double tile_overhead = 8;                   // steps that a register tile loses
+bool winograd_pays(Pass pass, const Conv2dShape& shape) {
+    constexpr double taps = 9, points = 36;
     const double width = kernels<T>().width;
     const bool turned = pass == Pass::grad_input;
     const double in = double(turned ? shape.out_channels : shape.in_channels);
@@ -48,16 +61,18 @@ Costs costs(Pass pass, const Conv2dShape& shape) {
     const double rows = double(turned ? shape.height : shape.out_height);
     const double columns = double(turned ? shape.width : shape.out_width);
     const double in_vectors = std::ceil(in / width), out_vectors = std::ceil(out / width);
-    const double batch = double(shape.batch), pixels = batch * rows * columns;
-    const double tiles = batch * std::ceil(rows / 4) * std::ceil(columns / 4);
-
-    // Few output channels need not fill a vector.
-    const double filled = std::min(out_vectors, 0.1 + 1.2 * out / width);
+    const double pixels = double(shape.batch) * rows * columns;
+    const double tiles = double(shape.batch) * std::ceil(rows / 4) * std::ceil(columns / 4);
     const double filters = in * out_vectors;
-    return {pixels * taps * in * filled + packing * filters,
-            tiles * (1.1 * tile_points * (in + tile_overhead) * out_vectors +
-                     to_points * in_vectors + from_points * out_vectors) +
-                filter * filters};
+
+    const Costs& cost = pass == Pass::grad_weight ? grad_weight_costs : correlation_costs;
+    const double direct = pixels * taps * in * direct_vectors(pass, in, out, width) +
+                          cost.direct_pixel * pixels * out_vectors + cost.packed_filter * filters +
+                          cost.call;
+    const double winograd = cost.step * points * tiles * filters +
+                            cost.tile * tiles * (in_vectors + output_share * out_vectors) +
+                            cost.filter * filters + cost.winograd_call;
+    return worth_it * winograd < direct;
 }
 
 }  // namespace
@@ -87,8 +102,7 @@ Algorithm conv2d_algorithm(Pass pass, const Conv2dShape& shape, Algorithm reques
         return Algorithm::direct;
     }
     if (requested == Algorithm::winograd) return requested;
-    const Costs cost = costs<T>(pass, shape);
-    return cost.winograd < cost.direct ? Algorithm::winograd : Algorithm::direct;
+    return winograd_pays<T>(pass, shape) ? Algorithm::winograd : Algorithm::direct;
 }
 
 template Algorithm conv2d_algorithm<float>(Pass, const Conv2dShape&, Algorithm);
