@@ -15,6 +15,7 @@ using rot180::Activation;
 using rot180::Algorithm;
 using rot180::Conv2dShape;
 using rot180::OutputGradient;
+using rot180::Pass;
 
 template <class T>
 struct Operands {
@@ -30,12 +31,12 @@ template <class T>
 void add_passes(const std::string& shape, Algorithm algorithm) {
     const NamedConv2d named = NamedConv2d::parse(shape);
     const Conv2dShape& s = named.convolution;
-    if (algorithm == Algorithm::winograd && !rot180::winograd_refuses(s).empty()) return;
     const std::string name = (algorithm == Algorithm::winograd ? "winograd/" : "direct/") + shape;
     // Each array touched once.
     const double bytes =
         double(sizeof(T)) * double(s.input_size() + s.output_size() + s.weight_size());
-    const auto add_pass = [&](const char* operation, auto pass) {
+    const auto add_pass = [&](const char* operation, Pass which, auto pass) {
+        if (algorithm == Algorithm::winograd && !rot180::winograd_refuses(which, s).empty()) return;
         add<T>(operation, name, named.flops(), bytes, [s, pass] {
             auto memory = std::make_shared<Operands<T>>(s);
             return [=] {
@@ -46,20 +47,24 @@ void add_passes(const std::string& shape, Algorithm algorithm) {
     };
     if (named.transposed) {
         // Its gradients are passes of the convolution.
-        add_pass("conv_transpose2d", [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
-            rot180::conv_transpose2d<T>(s, y, weight, bias, Activation::none, x, algorithm);
-        });
+        add_pass("conv_transpose2d", Pass::grad_input,
+                 [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+                     rot180::conv_transpose2d<T>(s, y, weight, bias, Activation::none, x,
+                                                 algorithm);
+                 });
         return;
     }
-    add_pass("conv2d", [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+    add_pass("conv2d", Pass::forward, [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
         rot180::conv2d<T>(s, x, weight, bias, Activation::none, y, algorithm);
     });
-    add_pass("conv2d_grad_input", [=](const Conv2dShape& s, T* x, T* y, T* weight, T*) {
-        rot180::conv2d_grad_input<T>(s, OutputGradient<T>{y}, weight, x, algorithm);
-    });
-    add_pass("conv2d_grad_weight", [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
-        rot180::conv2d_grad_weight<T>(s, x, OutputGradient<T>{y}, weight, bias, algorithm);
-    });
+    add_pass("conv2d_grad_input", Pass::grad_input,
+             [=](const Conv2dShape& s, T* x, T* y, T* weight, T*) {
+                 rot180::conv2d_grad_input<T>(s, OutputGradient<T>{y}, weight, x, algorithm);
+             });
+    add_pass("conv2d_grad_weight", Pass::grad_weight,
+             [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+                 rot180::conv2d_grad_weight<T>(s, x, OutputGradient<T>{y}, weight, bias, algorithm);
+             });
 }
 
 }  // namespace

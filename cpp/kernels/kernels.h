@@ -233,11 +233,10 @@ struct Kernels {
 
     // B^T d B of a 6x6 of inputs.
     void (*winograd_input)(const ToPoints<T>&);
-    // G g G^T of a filter of taps x taps.
+    // G g G^T of a filter of taps x taps, 2 to 5.
     void (*winograd_filter)(int taps, const ToPoints<T>&);
-    // A^T m A, of (7 - taps) x (7 - taps). Returns whether every pixel is finite before the
-    // activation.
-    bool (*winograd_output)(int taps, const FromPoints<T>&);
+    // A^T m A, of size x size, 2 to 5. Returns whether every pixel is finite before the activation.
+    bool (*winograd_output)(int size, const FromPoints<T>&);
 
     void (*max_pool_row)(const PoolRow<T>&);
     void (*avg_pool_row)(const PoolRow<T>&);

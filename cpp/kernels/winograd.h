@@ -202,8 +202,10 @@ void winograd_input(const ToPoints<T>& tile) {
 
 template <class T>
 void winograd_filter(int taps, const ToPoints<T>& tile) {
+    if (taps == 2) to_points<T, FilterTransform<T, 2>>(tile);
     if (taps == 3) to_points<T, FilterTransform<T, 3>>(tile);
     if (taps == 4) to_points<T, FilterTransform<T, 4>>(tile);
+    if (taps == 5) to_points<T, FilterTransform<T, 5>>(tile);
 }
 
 template <class T, int SIZE>
@@ -255,8 +257,11 @@ bool from_points(const FromPoints<T>& tile) {
 }
 
 template <class T>
-bool winograd_output(int taps, const FromPoints<T>& tile) {
-    return taps == 3 ? from_points<T, 4>(tile) : from_points<T, 3>(tile);
+bool winograd_output(int size, const FromPoints<T>& tile) {
+    if (size == 2) return from_points<T, 2>(tile);
+    if (size == 3) return from_points<T, 3>(tile);
+    if (size == 4) return from_points<T, 4>(tile);
+    return from_points<T, 5>(tile);
 }
 
 }  // namespace

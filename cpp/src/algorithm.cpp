@@ -8,6 +8,7 @@
 #include <string>
 
 #include "instruction_set.h"
+#include "kernels.h"
 #include "rot180/conv2d.h"
 
 namespace rot180 {
@@ -35,43 +36,50 @@ struct Costs {
     double winograd_call, step, tile, filter;  // winograd: a multiply-add, a vector of a tile's
                                                // points or outputs, of transformed filters
 };
-constexpr Costs correlation_costs = {2700, 12, 140, 5600, 1.08, 400, 400};
-constexpr Costs grad_weight_costs = {1200, 14, 360, 1900, 1.05, 330, 220};
-// From a vector of outputs to the points of their products is less work than that of inputs.
-constexpr double output_share = 0.7;
+constexpr Costs correlation_costs = {2700, 12, 140, 5600, 1.08, 310, 400};
+constexpr Costs grad_weight_costs = {1200, 14, 360, 1900, 1.05, 260, 220};
+// A vector of a tile's outputs, beside one of its inputs.
+constexpr double output_share = 1.2;
 // Near the point where both cost the same, direct is the more accurate.
-constexpr double worth_it = 1.05;
+constexpr double worth_it = 1.15;
 
 // The direct sum's vectors for each pixel: few output channels need not fill one, where vectors run
 // along the reduction (few_is_faster in correlation.cpp).
-double direct_vectors(Pass pass, double in, double out, double width) {
-    const double vectors = std::ceil(out / width), length = 3 * in;
+double direct_vectors(Pass pass, double taps, double in, double out, double width) {
+    const double vectors = std::ceil(out / width), length = taps * in;
     if (pass == Pass::grad_weight || length < width) return vectors;
     const double steps = std::ceil(length / width);
-    return std::min(vectors, out / width * (steps * width / length + 4 / steps));
+    return std::min(vectors, out / width * (steps * width / length + 12 / (taps * steps)));
 }
 
 template <class T>
 bool winograd_pays(Pass pass, const Conv2dShape& shape) {
-    constexpr double taps = 9, points = 36;
+    constexpr double points = winograd_points * winograd_points;
     const double width = kernels<T>().width;
     const bool turned = pass == Pass::grad_input;
     const double in = double(turned ? shape.out_channels : shape.in_channels);
     const double out = double(turned ? shape.in_channels : shape.out_channels);
-    const double rows = double(turned ? shape.height : shape.out_height);
-    const double columns = double(turned ? shape.width : shape.out_width);
+    // Each phase of a strided input gradient is a convolution of its own.
+    const double taps = double(shape.kernel_height / shape.stride_h);
+    const double size = winograd_points + 1 - taps;
+    const double phases = double(shape.stride_h * shape.stride_w);
+    const double rows =
+        std::ceil(double(turned ? shape.height : shape.out_height) / double(shape.stride_h));
+    const double columns =
+        std::ceil(double(turned ? shape.width : shape.out_width) / double(shape.stride_w));
     const double in_vectors = std::ceil(in / width), out_vectors = std::ceil(out / width);
-    const double pixels = double(shape.batch) * rows * columns;
-    const double tiles = double(shape.batch) * std::ceil(rows / 4) * std::ceil(columns / 4);
-    const double filters = in * out_vectors;
+    const double images = double(shape.batch) * phases;
+    const double pixels = images * rows * columns;
+    const double tiles = images * std::ceil(rows / size) * std::ceil(columns / size);
+    const double filters = phases * in * out_vectors;
 
     const Costs& cost = pass == Pass::grad_weight ? grad_weight_costs : correlation_costs;
-    const double direct = pixels * taps * in * direct_vectors(pass, in, out, width) +
+    const double direct = pixels * taps * taps * in * direct_vectors(pass, taps, in, out, width) +
                           cost.direct_pixel * pixels * out_vectors + cost.packed_filter * filters +
                           cost.call;
-    const double winograd = cost.step * points * tiles * filters +
+    const double winograd = cost.step * points * tiles * in * out_vectors +
                             cost.tile * tiles * (in_vectors + output_share * out_vectors) +
-                            cost.filter * filters + cost.winograd_call;
+                            cost.filter * filters + cost.winograd_call * phases;
     return worth_it * winograd < direct;
 }
 
@@ -80,11 +88,18 @@ bool winograd_pays(Pass pass, const Conv2dShape& shape) {
 Algorithm algorithm() { return current().load(std::memory_order_relaxed); }
 void set_algorithm(Algorithm algorithm) { current().store(algorithm, std::memory_order_relaxed); }
 
-std::string winograd_refuses(const Conv2dShape& shape) {
-    if (shape.kernel_height != 3 || shape.kernel_width != 3) return "the kernel is not 3x3";
-    if (shape.stride_h != 1 || shape.stride_w != 1) return "the stride is not 1";
-    if (shape.dilation_h != 1 || shape.dilation_w != 1) return "the dilation is not 1";
+std::string winograd_refuses(Pass pass, const Conv2dShape& shape) {
     if (shape.groups != 1) return "there is more than one group";
+    if (shape.dilation_h != 1 || shape.dilation_w != 1) return "the dilation is not 1";
+    if (shape.kernel_height != shape.kernel_width) return "the kernel is not square";
+    if (shape.stride_h != 1 || shape.stride_w != 1) {
+        if (pass != Pass::grad_input) return "the stride is not 1";
+        if (shape.stride_h != shape.stride_w || shape.kernel_height % shape.stride_h != 0) {
+            return "the stride does not divide the kernel";
+        }
+    }
+    const int64_t taps = shape.kernel_height / shape.stride_h;
+    if (taps < 2 || taps > 5) return "the kernel has no 2 to 5 taps along a side for each stride";
     return "";
 }
 
@@ -93,7 +108,7 @@ Algorithm conv2d_algorithm(Pass pass, const Conv2dShape& shape, Algorithm reques
     const bool forced = requested != Algorithm::automatic;
     if (!forced) requested = algorithm();
     if (requested == Algorithm::direct) return requested;
-    const std::string refusal = winograd_refuses(shape);
+    const std::string refusal = winograd_refuses(pass, shape);
     if (!refusal.empty()) {
         if (forced) {
             throw std::invalid_argument("algorithm 'winograd' cannot compute this shape: " +

@@ -70,8 +70,10 @@ PhaseRows phase_rows(int64_t phase, int64_t size, int64_t stride, int64_t pad) {
 template <class T>
 void compute(Algorithm algorithm, const std::vector<Correlation>& parts, const OutputGradient<T>& x,
              const T* weight, const T* bias, Activation activation, T* y) {
-    if (algorithm == Algorithm::winograd &&
-        correlate_winograd(parts.front(), x, weight, bias, activation, y)) {
+    const auto by_winograd = [&](const Correlation& part) {
+        return correlate_winograd(part, x, weight, bias, activation, y);
+    };
+    if (algorithm == Algorithm::winograd && std::all_of(parts.begin(), parts.end(), by_winograd)) {
         return;
     }
     correlate(parts, x, weight, bias, activation, y);

@@ -14,8 +14,6 @@
 namespace rot180 {
 namespace {
 
-constexpr int taps = 3;
-constexpr int64_t output_size = winograd_points + 1 - taps;
 // Tiles of a block: so many meet each filter while it is in a cache. Whole register tiles.
 constexpr int64_t most_tiles = 24, fewest_tiles = 6;
 constexpr int64_t plenty_of_tasks = 16;
@@ -85,6 +83,7 @@ template <class T>
 struct Product {
     const Kernels<T>& kernels;
     const Correlation& part;
+    int taps, output_size;  // along one side of a filter and of a tile
     const TileGrid& grid;
     const Panels& panels;
     const PanelGroups& groups;
@@ -194,12 +193,12 @@ struct Product {
         for (int64_t index = first; index < last; ++index) {
             const int64_t i = grid.row(index), j = grid.column(index);
             tile.from = products + (index - first) * tile_points * stride;
-            tile.rows = std::min(output_size, part.out_rows - i * output_size);
-            tile.columns = std::min(output_size, part.out_columns - j * output_size);
+            tile.rows = std::min<int64_t>(output_size, part.out_rows - i * output_size);
+            tile.columns = std::min<int64_t>(output_size, part.out_columns - j * output_size);
             tile.to = y + part.y_offset + groups.begin(group) +
                       grid.image(index) * part.y_image_stride +
                       output_size * (i * tile.row_stride + j * tile.column_stride);
-            finite &= kernels.winograd_output(taps, tile);
+            finite &= kernels.winograd_output(output_size, tile);
             for (int64_t row = 0; row < tile.rows; ++row) {
                 after_kernel(kernels, activation, tile.columns, tile.channels, tile.column_stride,
                              tile.to + row * tile.row_stride);
@@ -214,11 +213,12 @@ struct Product {
 template <class T>
 bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, const T* weight,
                         const T* bias, Activation activation, T* y) {
-    if (part.batch == 0) return true;
     const Kernels<T>& kernels = rot180::kernels<T>();
     const Panels panels(kernels, 1, part.group_out);
     const PanelGroups groups(panels);
+    const int taps = int(part.tap_rows), output_size = winograd_points + 1 - taps;
     const TileGrid grid(part.batch, part.out_rows, part.out_columns, output_size);
+    if (grid.count() == 0) return true;
     const Schedule plan = schedule<T>(part, grid, panels, groups);
     const int64_t input_stride = tile_points * point_stride<T>(part.channels);
     const int64_t filter_size = tile_points * part.channels * panels.all_lanes();
@@ -263,8 +263,8 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     const auto transform_inputs = [&](int64_t first, int64_t last, T* to) {
         images.to_points(0, part.channels, first, last, input_size, kernels.winograd_input, to);
     };
-    const Product<T> product = {kernels,    part,   grid,           panels,
-                                groups,     weight, array(bias_at), array(zeros_at),
+    const Product<T> product = {kernels,    part,   taps,   output_size,    grid,
+                                panels,     groups, weight, array(bias_at), array(zeros_at),
                                 activation, y};
 
     const int64_t pieces = divide_up(part.channels, lines_together);

@@ -11,10 +11,6 @@
 namespace rot180 {
 namespace {
 
-// The weight gradient is a convolution of x by tiles of dy: those are the filters, of 4x4 taps, and
-// dweight is the 3x3 output that all tiles add up to.
-constexpr int taps = 4;
-constexpr int64_t output_size = winograd_points + 1 - taps;
 // Tiles of a block: for so many the sums stay in registers.
 constexpr int64_t block_tiles = 36;
 constexpr int64_t plenty_of_tasks = 16, few_tasks = 4;
@@ -54,6 +50,7 @@ template <class T>
 struct Sum {
     const Kernels<T>& kernels;
     const Panels& panels;
+    int taps;
     TiledImages<T> x, dy;
 
     // Adds up tiles [first, last), a block at a time: sums is (point, input channel, lane), bias
@@ -98,6 +95,9 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
                           T* dweight, T* dbias) {
     const Kernels<T>& kernels = rot180::kernels<T>();
     const Panels panels(kernels, 1, shape.out_channels);
+    // A convolution of x by tiles of dy: those are the filters, and dweight is the output, which
+    // all tiles add up to.
+    const int output_size = int(shape.kernel_height), taps = winograd_points + 1 - output_size;
     const TileGrid grid(shape.batch, shape.out_height, shape.out_width, taps);
     const int64_t lanes = panels.all_lanes();
     Ranges ranges = {};
@@ -149,13 +149,14 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
         for (int64_t c = first; c < last; ++c) {
             tile.from = sums + c * range.lanes;
             tile.to = dweight + (range.first_channel + c) * shape.out_channels + range.first_lane;
-            if (!kernels.winograd_output(taps, tile)) finite = false;
+            if (!kernels.winograd_output(output_size, tile)) finite = false;
         }
     };
 
     const Sum<T> sum = {
         kernels,
         panels,
+        taps,
         {{x},
          shape.height,
          shape.width,
