@@ -25,6 +25,14 @@ def instruction_set() -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
+def algorithm() -> Iterator[Callable[[str], None]]:
+    """Set the algorithm of convolutions, and set it back afterwards."""
+    before = rot180.algorithm()
+    yield rot180.set_algorithm
+    rot180.set_algorithm(before)
+
+
+@pytest.fixture
 def num_threads() -> Iterator[Callable[[int], None]]:
     """Set the number of threads, and set it back afterwards."""
     before = rot180.get_num_threads()

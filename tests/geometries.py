@@ -68,6 +68,7 @@ AWKWARD = {
     "k2 s4 p1": Case((2, 9, 7, 2), (2, 2, 2, 3), stride=4, padding=1),
     "stride beyond the kernel": Case((2, 8, 9, 1), (2, 1, 1, 2), stride=(3, 5)),
     "padding on one side": Case((2, 4, 5, 2), (3, 3, 2, 2), padding=((2, 0), (0, 1))),
+    "3x3": Case((2, 9, 6, 17), (3, 3, 17, 20), padding=1),
     "padding beyond the kernel": Case((1, 3, 3, 2), (2, 2, 2, 2), padding=((4, 1), (3, 5))),
     "padding beyond the kernel, strided": Case(
         (1, 3, 4, 1), (2, 3, 1, 2), stride=(3, 2), padding=((5, 2), (4, 6))
@@ -89,6 +90,40 @@ AWKWARD = {
         (2, 11, 9, 4), (3, 2, 2, 6), (2, 3), ((1, 0), (2, 1)), dilation=(1, 2), groups=2
     ),
 }
+
+
+# What Winograd's algorithm computes, in each way that cpp/src/winograd*.cpp cuts it into tasks.
+# "Filters first" and "inputs first" say what is transformed at once, before the products; a weight
+# gradient sums its tiles in slots, each over ranges of input and output channels.
+WINOGRAD = {
+    "one tile, one slot": Case((1, 3, 3, 1), (3, 3, 1, 1)),
+    "filters first, inputs first": Case((3, 9, 7, 17), (3, 3, 17, 20), padding=((1, 0), (2, 1))),
+    "filters first, inputs first; groups of panels; slots and ranges": Case(
+        (2, 20, 36, 70), (3, 3, 70, 150), padding=1
+    ),
+    "filters first, inputs of one task; many slots, one range": Case(
+        (6, 48, 44, 20), (3, 3, 20, 24), padding=1
+    ),
+    "filters first, inputs of one task; groups of panels": Case((6, 48, 44, 5), (3, 3, 5, 130)),
+    "filters first, chunks of channels": Case((3, 16, 18, 260), (3, 3, 260, 33), padding=1),
+    "filters of one task; one slot, many ranges": Case((1, 6, 7, 192), (3, 3, 192, 200), padding=1),
+    "many blocks of one slot, many ranges": Case((1, 22, 21, 200), (3, 3, 200, 210), padding=1),
+    "padding beyond the tile": Case((2, 3, 2, 3), (3, 3, 3, 4), padding=((9, 4), (5, 13))),
+}
+
+
+@st.composite
+def winograd_cases(draw: st.DrawFn) -> Case:
+    """3x3 kernels as Winograd's algorithm takes them: any size, padding and number of channels."""
+    number = st.integers
+    sides = tuple((draw(number(0, 4)), draw(number(0, 4))) for _ in "hw")
+    height, width = (draw(number(max(1, 3 - sum(side)), 15)) for side in sides)
+    inputs, outputs = draw(number(1, 40)), draw(number(1, 40))
+    return Case(
+        (draw(number(1, 3)), height, width, inputs),
+        (3, 3, inputs, outputs),
+        padding=draw(st.sampled_from([sides, sides, "same", "full"])),
+    )
 
 
 @st.composite
@@ -135,10 +170,13 @@ class TransposedCase:
         return {name: getattr(self, name) for name in names}
 
     @property
+    def geometry(self) -> Conv2dGeometry:
+        """The geometry of the convolution that it transposes, from y to x."""
+        return conv_transpose2d_geometry(self.x_shape, self.weight_shape, **self.options)
+
+    @property
     def y_shape(self) -> tuple[int, ...]:
-        return conv_transpose2d_geometry(
-            self.x_shape, self.weight_shape, **self.options
-        ).input_shape
+        return self.geometry.input_shape
 
     def arrays(self, draw: Any, dtype: Any) -> list[np.ndarray]:
         """x, weight, bias and dy, drawn by `draw(shape)`."""
@@ -168,6 +206,7 @@ TRANSPOSED = {
         (1, 3, 2, 2), (1, 1, 3, 2), stride=3, output_padding=2
     ),
     "padding on one side": TransposedCase((1, 5, 4, 2), (3, 3, 2, 2), 2, ((2, 0), (0, 1))),
+    "3x3": TransposedCase((2, 6, 9, 20), (3, 3, 17, 20), padding=((1, 0), (0, 2))),
     "padding that cuts deep": TransposedCase((1, 6, 5, 2), (2, 2, 3, 2), padding=((2, 1), (0, 3))),
     "dilation": TransposedCase((2, 4, 3, 2), (3, 2, 3, 2), padding=1, dilation=(2, 3)),
     "dilation, stride": TransposedCase(

@@ -14,8 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rot180 import functional
+from rot180 import functional, reference
 
+# Of the functions that compute: each of them has a twin in reference.
+NAMES = reference.__all__
+# What a convolution is computed by, and what else there is but once.
+WAYS = [
+    (name, how)
+    for name in NAMES
+    for how in (("direct", "winograd") if name.startswith("conv") else ("auto",))
+]
 # Enough elements that every function has work for several threads.
 X_SHAPE, KERNEL_SHAPE, Y_SHAPE = (8, 40, 40, 24), (3, 3, 24, 16), (8, 38, 38, 16)
 
@@ -134,9 +142,12 @@ def denormals_count():
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", functional.__all__)
-def test_denormals_are_zeros_in_every_kernel_and_nowhere_else(name, dtype, threads, num_threads):
+@pytest.mark.parametrize(("name", "how"), WAYS)
+def test_denormals_are_zeros_in_every_kernel_and_nowhere_else(
+    name, how, dtype, threads, num_threads, algorithm
+):
     num_threads(threads)
+    algorithm(how)
     denormal = np.finfo(dtype).smallest_normal / 4
     assert denormal > 0
     of_denormals = operations(dtype, denormal)[name]()
@@ -145,8 +156,10 @@ def test_denormals_are_zeros_in_every_kernel_and_nowhere_else(name, dtype, threa
         np.testing.assert_array_equal(flushed(actual), flushed(expected), err_msg=name)
 
 
-def test_other_python_threads_keep_their_mode(num_threads):
+@pytest.mark.parametrize("how", ["direct", "winograd"])
+def test_other_python_threads_keep_their_mode(how, num_threads, algorithm):
     num_threads(3)
+    algorithm(how)
     modes = []
 
     def work():
@@ -160,7 +173,7 @@ def test_other_python_threads_keep_their_mode(num_threads):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(modes) == 2 * (1 + len(functional.__all__))
+    assert len(modes) == 2 * (1 + len(NAMES))
     assert all(modes)
 
 
@@ -173,9 +186,10 @@ def openmp_library():
 
 
 @pytest.mark.skipif(openmp_library() is None, reason="needs Linux and GCC's OpenMP")
-@pytest.mark.parametrize("name", functional.__all__)
-def test_the_threads_of_the_pool_keep_their_mode(name, num_threads):
+@pytest.mark.parametrize(("name", "how"), WAYS)
+def test_the_threads_of_the_pool_keep_their_mode(name, how, num_threads, algorithm):
     num_threads(3)
+    algorithm(how)
     operations(np.float32, 0)[name]()
     modes = {}
 

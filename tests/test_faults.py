@@ -13,7 +13,7 @@ import pytest
 
 import geometries
 import rot180
-from comparison import assert_exact_passes, assert_same
+from comparison import assert_exact, assert_exact_passes, assert_same
 from rot180 import functional, reference
 
 DTYPES = [np.float32, np.float64]
@@ -97,12 +97,23 @@ def guarded(array):
     return middle, check
 
 
+BOTH_WAYS = [
+    *(("direct", name) for name in geometries.AWKWARD),
+    *(("winograd", name) for name in ("padding on one side", "3x3", *geometries.WINOGRAD)),
+]
+
+
 @pytest.mark.parametrize("isa", rot180.build_info()["instruction_sets"])
-@pytest.mark.parametrize("name", geometries.AWKWARD)
-def test_f6_nothing_beyond_an_array_is_read_or_written(isa, name, instruction_set):
+@pytest.mark.parametrize(("how", "name"), BOTH_WAYS)
+def test_f6_nothing_beyond_an_array_is_read_or_written(isa, how, name, instruction_set, algorithm):
     """conftest.py fills the scratch memory with NaN for the whole suite."""
     instruction_set(isa)
-    case = geometries.AWKWARD[name]
+    algorithm(how)
+    case = (geometries.AWKWARD | geometries.WINOGRAD)[name]
+
+    def check_exact(actual, expected, pass_name, what):
+        assert_exact(actual, expected, pass_name, case.geometry, what)
+
     x, weight, dy = case.integers()
     bias = np.ones(case.weight_shape[3], np.float32)
     (x, check_x), (weight, check_w), (dy, check_dy), (bias, check_b) = map(
@@ -110,22 +121,26 @@ def test_f6_nothing_beyond_an_array_is_read_or_written(isa, name, instruction_se
     )
     y, check_y = guarded(np.zeros(case.y_shape, np.float32))
     functional.conv2d(x, weight, bias, **case.options, out=y)
-    assert_same(y, reference.conv2d(x, weight, bias, **case.options), "y")
+    check_exact(y, reference.conv2d(x, weight, bias, **case.options), "conv2d", "y")
     dx, check_dx = guarded(np.zeros(case.x_shape, np.float32))
     functional.conv2d_grad_input(dy, weight, case.x_shape, **case.options, out=dx)
-    assert_same(dx, reference.conv2d_grad_input(dy, weight, case.x_shape, **case.options), "dx")
+    expected = reference.conv2d_grad_input(dy, weight, case.x_shape, **case.options)
+    check_exact(dx, expected, "conv2d_grad_input", "dx")
     dw, check_dw = guarded(np.zeros(case.weight_shape, np.float32))
     functional.conv2d_grad_weight(x, dy, case.kernel_size, **case.options, out=dw)
-    assert_same(dw, reference.conv2d_grad_weight(x, dy, case.kernel_size, **case.options), "dw")
+    expected = reference.conv2d_grad_weight(x, dy, case.kernel_size, **case.options)
+    check_exact(dw, expected, "conv2d_grad_weight", "dw")
     assert_same(functional.conv2d_grad_bias(dy), reference.conv2d_grad_bias(dy), "db")
     dw, check_dw2 = guarded(np.zeros(case.weight_shape, np.float32))
     db, check_db = guarded(np.zeros(case.weight_shape[3], np.float32))
     through = {"activation": "relu", "y": y, **case.options}
     functional.conv2d_grad_weight(x, dy, case.kernel_size, **through, out=dw, bias_out=db)
-    assert_same(dw, reference.conv2d_grad_weight(x, dy, case.kernel_size, **through), "dw, relu")
+    expected = reference.conv2d_grad_weight(x, dy, case.kernel_size, **through)
+    check_exact(dw, expected, "conv2d_grad_weight", "dw, relu")
     assert_same(db, reference.conv2d_grad_bias(reference.relu_grad_input(dy, y)), "db, relu")
     functional.conv2d_grad_input(dy, weight, case.x_shape, **through, out=dx)
-    assert_same(dx, reference.conv2d_grad_input(dy, weight, case.x_shape, **through), "dx, relu")
+    expected = reference.conv2d_grad_input(dy, weight, case.x_shape, **through)
+    check_exact(dx, expected, "conv2d_grad_input", "dx, relu")
     for check in (
         *(check_x, check_w, check_dy, check_b, check_y),
         *(check_dx, check_dw, check_dw2, check_db),
@@ -134,21 +149,28 @@ def test_f6_nothing_beyond_an_array_is_read_or_written(isa, name, instruction_se
 
 
 @pytest.mark.parametrize("isa", rot180.build_info()["instruction_sets"])
-@pytest.mark.parametrize("name", geometries.TRANSPOSED)
-def test_f6_nothing_beyond_an_array_of_a_transposed_convolution(isa, name, instruction_set):
+@pytest.mark.parametrize(
+    ("how", "name"), [*(("direct", name) for name in geometries.TRANSPOSED), ("winograd", "3x3")]
+)
+def test_f6_nothing_beyond_an_array_of_a_transposed_convolution(
+    isa, how, name, instruction_set, algorithm
+):
     instruction_set(isa)
+    algorithm(how)
     case = geometries.TRANSPOSED[name]
     x, weight, bias, dy = case.integers()
     arrays = (x, weight, bias, dy, *map(np.zeros_like, (dy, x, weight, bias)))
     (x, weight, bias, dy, y, dx, dw, db), checks = zip(*map(guarded, arrays), strict=True)
     functional.conv_transpose2d(x, weight, bias, **case.options, out=y)
-    assert_same(y, reference.conv_transpose2d(x, weight, bias, **case.options), "y")
+    expected = reference.conv_transpose2d(x, weight, bias, **case.options)
+    assert_exact(y, expected, "conv2d_grad_input", case.geometry, "y")
     functional.conv_transpose2d_grad_input(dy, weight, **case.options, out=dx)
-    assert_same(dx, reference.conv_transpose2d_grad_input(dy, weight, **case.options), "dx")
+    expected = reference.conv_transpose2d_grad_input(dy, weight, **case.options)
+    assert_exact(dx, expected, "conv2d", case.geometry, "dx")
     size = case.weight_shape[:2]
     functional.conv_transpose2d_grad_weight(x, dy, size, **case.options, out=dw, bias_out=db)
     expected = reference.conv_transpose2d_grad_weight(x, dy, size, **case.options)
-    assert_same(dw, expected, "dw")
+    assert_exact(dw, expected, "conv2d_grad_weight", case.geometry, "dw")
     for check in checks:
         check()
 

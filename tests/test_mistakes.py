@@ -188,6 +188,26 @@ def test_the_comparison_refuses(name, wrong, comparison):
         comparison(with_mistake(**wrong), case, np.float32)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["conv2d", "conv2d_grad_input", "conv2d_grad_weight"])
+def test_one_number_that_is_off_by_one_is_refused_where_sums_are_not_direct(name, dtype, algorithm):
+    algorithm("winograd")
+
+    def off_by_one(*args, **options):
+        result = getattr(reference, name)(*args, **options)
+        result.flat[result.size // 2] += 1
+        return result
+
+    # One that sums little, and two that sum much and are given more room for rounding.
+    for case in (
+        geometries.WINOGRAD["filters first, inputs first"],
+        geometries.WINOGRAD["filters first, chunks of channels"],
+        geometries.WINOGRAD["filters first, inputs of one task; many slots, one range"],
+    ):
+        with pytest.raises(AssertionError, match=f"{name} of"):
+            assert_exact_passes(with_mistake(**{name: off_by_one}), case, dtype)
+
+
 def through_the_activation(derivative):
     """Gradients that multiply dy by a derivative of their own, and sum it for the bias."""
 

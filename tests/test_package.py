@@ -33,15 +33,17 @@ def test_importing_it_imports_no_extra():
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_in_docstrings(name):
+def test_examples_in_docstrings(name, algorithm):
+    algorithm("auto")  # which the examples take for granted
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     results = doctest.testmod(importlib.import_module(name), optionflags=options)
     assert results.failed == 0
 
 
 def test_functional_and_reference_are_twins():
-    assert set(functional.__all__) == set(reference.__all__)
-    for name in functional.__all__:
+    # It computes nothing, but tells how functional does.
+    assert set(functional.__all__) - {"conv2d_algorithm"} == set(reference.__all__)
+    for name in reference.__all__:
         ours = inspect.signature(getattr(functional, name)).parameters
         theirs = inspect.signature(getattr(reference, name)).parameters
         extra = [p for p in ours if p not in theirs]
@@ -74,46 +76,49 @@ def test_the_core_refuses_what_functional_would():
     shape = _core.Conv2dShape((1, 4, 4, 1), (3, 3, 1, 1), (1, 2, 2, 1), (1, 1), (0, 0), (1, 1), 1)
     x, weight = np.zeros((1, 4, 4, 1), "f"), np.zeros((3, 3, 1, 1), "f")
     y = np.zeros((1, 2, 2, 1), "f")
-    none = _core.Activation.none
-    _core.conv2d(shape, x, weight, None, none, y)
+    none, auto = _core.Activation.none, _core.Algorithm.auto
+    _core.conv2d(shape, x, weight, None, none, y, auto)
     read_only = y.copy()
     read_only.flags.writeable = False
     for wrong in (
-        (shape, x[:, 1:], weight, None, none, y),
-        (shape, x[:, ::-1], weight, None, none, y),
-        (shape, x.astype(int), weight, None, none, y),
-        (shape, x, weight.astype(float), None, none, y),
-        (shape, x, weight, y, none, y),
-        (shape, x, weight, None, none, y[:, 1:]),
-        (shape, x, weight, None, none, read_only),
-        (shape, x, weight, None, "relu", y),
-        (None, x, weight, None, none, y),
+        (shape, x[:, 1:], weight, None, none, y, auto),
+        (shape, x[:, ::-1], weight, None, none, y, auto),
+        (shape, x.astype(int), weight, None, none, y, auto),
+        (shape, x, weight.astype(float), None, none, y, auto),
+        (shape, x, weight, y, none, y, auto),
+        (shape, x, weight, None, none, y[:, 1:], auto),
+        (shape, x, weight, None, none, read_only, auto),
+        (shape, x, weight, None, "relu", y, auto),
+        (None, x, weight, None, none, y, auto),
+        (shape, x, weight, None, none, y, "auto"),
+        (shape, x, weight, None, none, y, None),
+        (shape, x, weight, None, none, y),
     ):
         with pytest.raises((ValueError, TypeError)):
             _core.conv2d(*wrong)
-    _core.conv_transpose2d(shape, y, weight, None, none, x)
+    _core.conv_transpose2d(shape, y, weight, None, none, x, auto)
     for wrong in (
-        (shape, x, weight, None, none, x),
-        (shape, y, weight, None, none, y),
-        (shape, y, weight[1:], None, none, x),
-        (shape, y, weight, x, none, x),
-        (shape, y, weight, None, none, x[:, ::-1]),
-        (shape, y.astype(float), weight, None, none, x),
+        (shape, x, weight, None, none, x, auto),
+        (shape, y, weight, None, none, y, auto),
+        (shape, y, weight[1:], None, none, x, auto),
+        (shape, y, weight, x, none, x, auto),
+        (shape, y, weight, None, none, x[:, ::-1], auto),
+        (shape, y.astype(float), weight, None, none, x, auto),
     ):
         with pytest.raises((ValueError, TypeError)):
             _core.conv_transpose2d(*wrong)
     relu = _core.Activation.relu
     db = np.zeros(1, "f")
-    _core.conv2d_grad_input(shape, y, relu, y, weight, x)
-    _core.conv2d_grad_weight(shape, x, y, relu, y, weight, db)
+    _core.conv2d_grad_input(shape, y, relu, y, weight, x, auto)
+    _core.conv2d_grad_weight(shape, x, y, relu, y, weight, db, auto)
     for activation, saved in ((relu, None), (none, y), (relu, x), (relu, y.astype(float))):
         with pytest.raises((ValueError, TypeError)):
-            _core.conv2d_grad_input(shape, y, activation, saved, weight, x)
+            _core.conv2d_grad_input(shape, y, activation, saved, weight, x, auto)
         with pytest.raises((ValueError, TypeError)):
-            _core.conv2d_grad_weight(shape, x, y, activation, saved, weight, db)
+            _core.conv2d_grad_weight(shape, x, y, activation, saved, weight, db, auto)
     for sums in (np.zeros(2, "f"), np.zeros(1), read_only[0, 0, 0, :1]):
         with pytest.raises((ValueError, TypeError)):
-            _core.conv2d_grad_weight(shape, x, y, none, None, weight, sums)
+            _core.conv2d_grad_weight(shape, x, y, none, None, weight, sums, auto)
     for wrong in (
         ((1, 4, 4, 1), (3, 3, 1, 1), (1, 2**30, 2, 1), (2**30, 1), (0, 0), (1, 1), 1),
         ((1, 4, 4, 1), (3, 3, 1, 1), (1, 2, 2, 1), (0, 1), (0, 0), (1, 1), 1),

@@ -6,6 +6,7 @@ F15 to F17 of test_faults.py.
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import textwrap
@@ -13,15 +14,20 @@ import threading
 import time
 
 import numpy as np
+import pytest
 
 import geometries
+from comparison import assert_exact
 from rot180 import functional, reference
 
+BOTH_WAYS = pytest.mark.parametrize("how", ["direct", "winograd"])
 
-def run_python(program):
-    """Run a program of its own, and return what it printed."""
+
+def run_python(program, how):
+    """Run a program of its own, by one algorithm, and return what it printed."""
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
+        env=os.environ | {"ROT180_ALGORITHM": how},
         capture_output=True,
         text=True,
         timeout=120,
@@ -49,6 +55,7 @@ EVERY_PASS = """
             f.conv2d_grad_weight(x, y, 3, **through, bias_out=db),
             db,
             f.conv2d_grad_bias(y),
+            f.conv_transpose2d(y, w),
             f.conv_transpose2d(y, w, stride=2),
             f.max_pool2d(x, 2),
             f.avg_pool2d(x, 2),
@@ -64,12 +71,14 @@ EVERY_PASS = """
 """
 
 
-def run_every_pass(program):
-    return run_python(textwrap.dedent(EVERY_PASS) + textwrap.dedent(program))
+def run_every_pass(program, how):
+    return run_python(textwrap.dedent(EVERY_PASS) + textwrap.dedent(program), how)
 
 
-def test_f15_a_forked_child_runs_every_pass_and_so_does_its_child():
-    result = run_every_pass("""
+@BOTH_WAYS
+def test_f15_a_forked_child_runs_every_pass_and_so_does_its_child(how):
+    result = run_every_pass(
+        """
         def fork(generations):
             child = os.fork()
             same = every_pass() == expected
@@ -78,21 +87,29 @@ def test_f15_a_forked_child_runs_every_pass_and_so_does_its_child():
             return same and os.waitpid(child, 0)[1] == 0
 
         print(fork(3), fork(1), every_pass() == expected)
-    """)
+    """,
+        how,
+    )
     assert result.stdout == "True True True\n", result.stderr
 
 
-def test_f15_a_pool_of_forked_processes():
-    result = run_every_pass("""
+@BOTH_WAYS
+def test_f15_a_pool_of_forked_processes(how):
+    result = run_every_pass(
+        """
         with multiprocessing.get_context("fork").Pool(2) as pool:
             print(set(pool.map(every_pass, range(6), chunksize=1)) == {expected})
         print(every_pass() == expected)
-    """)
+    """,
+        how,
+    )
     assert result.stdout == "True\nTrue\n", result.stderr
 
 
-def test_f15_a_fork_while_another_thread_is_in_a_kernel():
-    result = run_every_pass("""
+@BOTH_WAYS
+def test_f15_a_fork_while_another_thread_is_in_a_kernel(how):
+    result = run_every_pass(
+        """
         done, wrong = threading.Event(), []
 
         def work():
@@ -111,12 +128,16 @@ def test_f15_a_fork_while_another_thread_is_in_a_kernel():
         done.set()
         thread.join()
         print(wrong)
-    """)
+    """,
+        how,
+    )
     assert result.stdout == "[]\n", result.stderr
 
 
-def test_f16_no_memory_to_be_had_is_a_memory_error():
-    result = run_python("""
+@BOTH_WAYS
+def test_f16_no_memory_to_be_had_is_a_memory_error(how):
+    result = run_python(
+        """
         import resource
         import numpy as np
         from rot180 import functional, set_num_threads
@@ -132,13 +153,17 @@ def test_f16_no_memory_to_be_had_is_a_memory_error():
                 functional.conv2d(x, weight, padding=1, out=out)
             except MemoryError:
                 print("MemoryError")
-    """)
+    """,
+        how,
+    )
     assert result.stdout == "MemoryError\nMemoryError\n", result.stderr
     assert result.returncode == 0
 
 
-def test_f16_no_threads_to_be_had_is_fewer_threads():
-    result = run_python("""
+@BOTH_WAYS
+def test_f16_no_threads_to_be_had_is_fewer_threads(how):
+    result = run_python(
+        """
         import resource
         import numpy as np
         from rot180 import functional, reference, set_num_threads
@@ -152,19 +177,26 @@ def test_f16_no_threads_to_be_had_is_fewer_threads():
         limit = used + 48 * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         for attempt in range(3):
-            print(np.array_equal(functional.conv2d(x, weight), expected))
-    """)
+            print(np.array_equal(np.rint(functional.conv2d(x, weight)), expected))
+    """,
+        how,
+    )
     assert result.stdout == "True\nTrue\nTrue\n", result.stderr
     assert result.returncode == 0
 
 
-def test_f17_two_threads_in_kernels_at_once():
+@BOTH_WAYS
+def test_f17_two_threads_in_kernels_at_once(how, algorithm):
+    algorithm(how)
     cases = [geometries.AWKWARD["everything"], geometries.Case((8, 30, 30, 16), (3, 3, 16, 24))]
     operands = [case.integers() for case in cases]
     expected = [
-        reference.conv2d(x, weight, **case.options)
+        functional.conv2d(x, weight, **case.options)
         for case, (x, weight, _) in zip(cases, operands, strict=True)
     ]
+    for case, (x, weight, _), y in zip(cases, operands, expected, strict=True):
+        exact = reference.conv2d(x, weight, **case.options)
+        assert_exact(y, exact, "conv2d", case.geometry, "y")
     failures = []
 
     def work(case, x, weight, y):

@@ -32,8 +32,15 @@ TRANSPOSED = {
         (4, 16, 17, 32), (5, 3, 8, 32), 3, 1, 2, groups=2
     ),
     "gaps": geometries.TransposedCase((8, 20, 20, 32), (1, 2, 48, 32), stride=3),
+    "3x3": geometries.TransposedCase((6, 20, 21, 40), (3, 3, 24, 40), padding=1),
     "depthwise": geometries.TransposedCase((4, 30, 30, 48), (3, 3, 1, 48), 2, 1, groups=48),
 }
+
+
+BOTH_WAYS = [
+    *(("direct", name) for name in CASES),
+    *(("winograd", name) for name in ("3x3", *geometries.WINOGRAD)),
+]
 
 
 def digest(*arrays):
@@ -124,14 +131,18 @@ def assert_same_bits(request, instruction_set, num_threads):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", CASES)
-def test_convolutions_have_the_same_bits(name, dtype, assert_same_bits):
-    assert_same_bits(every_convolution_pass, CASES[name], dtype)
+@pytest.mark.parametrize(("how", "name"), BOTH_WAYS)
+def test_convolutions_have_the_same_bits(how, name, dtype, assert_same_bits, algorithm):
+    algorithm(how)
+    assert_same_bits(every_convolution_pass, (CASES | geometries.WINOGRAD)[name], dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", TRANSPOSED)
-def test_transposed_convolutions_have_the_same_bits(name, dtype, assert_same_bits):
+@pytest.mark.parametrize(
+    ("how", "name"), [*(("direct", name) for name in TRANSPOSED), ("winograd", "3x3")]
+)
+def test_transposed_convolutions_have_the_same_bits(how, name, dtype, assert_same_bits, algorithm):
+    algorithm(how)
     assert_same_bits(every_transposed_pass, TRANSPOSED[name], dtype)
 
 
