@@ -51,7 +51,9 @@ def passes(case, x, weight, dy, algorithm="winograd"):
     return {
         "conv2d": functional.conv2d(x, weight, **options),
         "conv2d_grad_input": functional.conv2d_grad_input(dy, weight, x.shape, **options),
-        "conv2d_grad_weight": functional.conv2d_grad_weight(x, dy, 3, **options, bias_out=db),
+        "conv2d_grad_weight": functional.conv2d_grad_weight(
+            x, dy, weight.shape[:2], **options, bias_out=db
+        ),
         "bias_out": db,
     }
 
@@ -76,16 +78,39 @@ SIDES = list(itertools.product(range(3), repeat=2))
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("height", range(1, 11))
-def test_every_remainder_of_tiles(height, dtype):
+@pytest.mark.parametrize("kernel", [2, 3, 4, 5])
+def test_every_remainder_of_tiles(kernel, height, dtype):
     """Each height with each padding above and below; widths meet all of theirs over the heights."""
     for width in range(1, 11):
         for i, vertical in enumerate(SIDES):
             horizontal = SIDES[(i + height + width) % len(SIDES)]
-            if height + sum(vertical) < 3 or width + sum(horizontal) < 3:
+            if height + sum(vertical) < kernel or width + sum(horizontal) < kernel:
+                continue
+            if kernel != 3 and (i + width) % 3:  # a third of the sides for each width
                 continue
             images = 1 + (i + width) % 3
-            shapes = ((images, height, width, 5), (3, 3, 5, 18))
+            shapes = ((images, height, width, 5), (kernel, kernel, 5, 18))
             assert_right(Case(*shapes, padding=(vertical, horizontal)), dtype)
+
+
+# Kernels that their stride divides: each phase of the input gradient is a convolution of its own.
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
+@pytest.mark.parametrize(("kernel", "stride"), [(4, 2), (6, 2), (8, 2), (10, 2), (6, 3), (8, 4)])
+def test_every_phase_of_a_strided_input_gradient(kernel, stride, isa, dtype, instruction_set):
+    instruction_set(isa)
+    for padding in (0, 1, ((2, 0), (1, 3))):
+        for size in range(kernel, kernel + 6):
+            shapes = ((2, size, size + 3, 7), (kernel, kernel, 7, 19))
+            case = Case(*shapes, stride=stride, padding=padding)
+            assert_exact_passes(functional, case, dtype)
+            _, weight, dy = (array.astype(dtype) for array in case.reals())
+            arguments = (dy, weight, case.x_shape)
+            dx, direct = (
+                functional.conv2d_grad_input(*arguments, **case.options, algorithm=name)
+                for name in ("winograd", "direct")
+            )
+            assert (dx != direct).any(), f"{case} fell back"
 
 
 TAILS = [*range(1, 10), 15, 16, 17, 23, 24, 31, 32, 33, 63, 64, 65, 96, 130]

@@ -184,12 +184,14 @@ void to_points(const ToPoints<T>& tile) {
                         load(place(tile.saved, at(i, j), i, j)), T(leaky_relu_slope));
                 });
         } else {
+            const auto read = [&](const T* pixel) {
+                return lanes == W ? load(pixel) : load_first(pixel, lanes);
+            };
             to_points_vector<T, Transform>(tile, c, lanes, [&](int i, int j) {
-                const Vector<T> value = load_first(place(tile.from, at(i, j), i, j), lanes);
+                const Vector<T> value = read(place(tile.from, at(i, j), i, j));
                 if (tile.activation == Activation::none) return value;
-                return times_derivative<T>(tile.activation, value,
-                                           load_first(place(tile.saved, at(i, j), i, j), lanes),
-                                           T(leaky_relu_slope));
+                const Vector<T> saved = read(place(tile.saved, at(i, j), i, j));
+                return times_derivative<T>(tile.activation, value, saved, T(leaky_relu_slope));
             });
         }
     }

@@ -88,7 +88,7 @@ bool winograd_pays(Pass pass, const Conv2dShape& shape) {
 Algorithm algorithm() { return current().load(std::memory_order_relaxed); }
 void set_algorithm(Algorithm algorithm) { current().store(algorithm, std::memory_order_relaxed); }
 
-std::string winograd_refuses(Pass pass, const Conv2dShape& shape) {
+std::string_view winograd_refuses(Pass pass, const Conv2dShape& shape) {
     if (shape.groups != 1) return "there is more than one group";
     if (shape.dilation_h != 1 || shape.dilation_w != 1) return "the dilation is not 1";
     if (shape.kernel_height != shape.kernel_width) return "the kernel is not square";
@@ -108,11 +108,11 @@ Algorithm conv2d_algorithm(Pass pass, const Conv2dShape& shape, Algorithm reques
     const bool forced = requested != Algorithm::automatic;
     if (!forced) requested = algorithm();
     if (requested == Algorithm::direct) return requested;
-    const std::string refusal = winograd_refuses(pass, shape);
+    const std::string_view refusal = winograd_refuses(pass, shape);
     if (!refusal.empty()) {
         if (forced) {
             throw std::invalid_argument("algorithm 'winograd' cannot compute this shape: " +
-                                        refusal);
+                                        std::string(refusal));
         }
         return Algorithm::direct;
     }

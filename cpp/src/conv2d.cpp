@@ -86,6 +86,7 @@ void compute(Algorithm algorithm, const std::vector<Correlation>& parts, const O
 template <class T>
 void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* weight,
                 const T* bias, Activation activation, T* dx, Algorithm algorithm) {
+    const Algorithm chosen = conv2d_algorithm<T>(Pass::grad_input, shape, algorithm);
     const int64_t weight_column = shape.group_in_channels() * shape.out_channels;
     const int64_t weight_row = shape.kernel_width * weight_column;
     const int64_t dx_row = shape.width * shape.in_channels;
@@ -156,8 +157,7 @@ void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* 
             }
         });
     }
-    compute<T>(conv2d_algorithm<T>(Pass::grad_input, shape, algorithm), parts, dy, weight, bias,
-               activation, dx);
+    compute<T>(chosen, parts, dy, weight, bias, activation, dx);
 }
 
 }  // namespace

@@ -413,6 +413,7 @@ class Sum {
 template <class T>
 void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradient<T>& dy,
                         T* dweight, T* dbias, Algorithm algorithm) {
+    const Algorithm chosen = conv2d_algorithm<T>(Pass::grad_weight, given, algorithm);
     if (given.groups > 1 && given.group_in_channels() == 1 && given.group_out_channels() == 1) {
         return depthwise_grad_weight(given, x, dy, dweight, dbias);
     }
@@ -421,9 +422,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
         if (dbias) std::fill(dbias, dbias + given.out_channels, T(0));
         return;
     }
-    if (given.batch > 0 &&
-        conv2d_algorithm<T>(Pass::grad_weight, given, algorithm) == Algorithm::winograd &&
-        winograd_grad_weight(given, x, dy, dweight, dbias)) {
+    if (chosen == Algorithm::winograd && winograd_grad_weight(given, x, dy, dweight, dbias)) {
         return;
     }
     const Conv2dShape shape = flattened(given);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 
 #include "rot180/activation.h"
 #include "rot180/algorithm.h"
@@ -88,6 +88,6 @@ Algorithm conv2d_algorithm(Pass pass, const Conv2dShape& shape,
                            Algorithm requested = Algorithm::automatic);
 
 // Why Winograd's algorithm cannot compute a pass; empty if it can.
-std::string winograd_refuses(Pass pass, const Conv2dShape& shape);
+std::string_view winograd_refuses(Pass pass, const Conv2dShape& shape);
 
 }  // namespace rot180

@@ -236,7 +236,8 @@ def conv_transpose2d_grad_weight(
     dw = result_array(out, weight_shape, x.dtype, (x, dy))
     if bias_out is not None:
         result_array(bias_out, dy.shape[-1:], x.dtype, (x, dy, out), "bias_out")
-        _core.conv2d_grad_bias(delta, bias_out)
     none = _core.Activation.none
     _core.conv2d_grad_weight(core_shape(geometry), delta, images, none, None, dw, None, how)
+    if bias_out is not None:
+        _core.conv2d_grad_bias(delta, bias_out)
     return dw

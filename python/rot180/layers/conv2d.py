@@ -21,6 +21,7 @@ from rot180.geometry import (
 )
 from rot180.init import Initializer, default_initializer, initial_weight
 from rot180.layers.layer import Layer, Parameter, call_text, image_shape
+from rot180.runtime import core_algorithm
 
 
 class Conv2d(Layer):
@@ -102,6 +103,7 @@ class Conv2d(Layer):
         self.dilation = int_pair("dilation", dilation)
         self.groups = positive_int("groups", groups)
         self.activation = check_activation(activation)
+        core_algorithm(algorithm)  # refuses a wrong name here, not at the first image
         self.algorithm = algorithm
         self._check_groups()
         window = effective_kernel(self.kernel_size, self.dilation)
@@ -168,6 +170,7 @@ class Conv2d(Layer):
             groups=(self.groups, 1),
             bias=(self.bias is not None, True),
             activation=(self.activation, None),
+            algorithm=(self.algorithm, "auto"),
         )
 
     def _options(self) -> dict[str, Any]:
