@@ -19,8 +19,10 @@ namespace {
 // Enough tasks that threads which come free late or early still share the work evenly.
 constexpr int64_t plenty_of_tasks = 32;
 constexpr int64_t few_tasks = 8;
-// What a task reads of x should stay in a second-level cache, beside what it needs of the weights.
+// What a task reads of x, and what it writes of y, should stay in a second-level cache, beside what
+// it needs of the weights.
 constexpr int64_t window_bytes = 256 * 1024;
+constexpr int64_t output_bytes = 256 * 1024;
 // The lines of a panel that the tiles of a block share should stay in a first-level cache.
 constexpr int64_t chunk_bytes = 24 * 1024;
 constexpr int64_t widest_block = 192;
@@ -101,7 +103,10 @@ Schedule schedule(const Correlation& part, const Panels& panels, int width, bool
     const Window row = window_of(part, 0, 0, 1, blocks.columns);
     // As a double: with a large stride and dilation an integer would wrap around, to zero even.
     const double row_bytes = double(row.columns) * double(pixel_bytes) * double(part.stride_h);
-    const int64_t fitting_rows = int64_t(window_bytes / row_bytes) - row.rows / part.stride_h;
+    const int64_t row_outputs = blocks.columns * panels.most_lanes() * int64_t(sizeof(T));
+    const int64_t fitting_rows =
+        std::min(int64_t(window_bytes / row_bytes) - row.rows / part.stride_h,
+                 output_bytes / row_outputs);
     const int64_t most_rows =
         part.out_rows / divide_up(wanted, part.batch * blocks.column_blocks());
     blocks.rows = even_size(part.out_rows, std::max<int64_t>(1, std::min(fitting_rows, most_rows)));

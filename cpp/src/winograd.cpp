@@ -93,10 +93,10 @@ struct Product {
     Activation activation;
     T* y;
 
-    // The filters of a group's panels for input channels [first, first + count), as (panel, point,
-    // input channel, lane), where point p begins p * point_stride * lanes behind the first.
-    void transform_filters(int64_t panel, int64_t first, int64_t count, T* packed,
-                           int64_t point_stride, T* filters) const {
+    // The points of a panel's filters for input channels [first, first + count). `to` is where they
+    // begin in an array (point, channels, lane); packed has room for their taps.
+    void transform_filters(int64_t panel, int64_t first, int64_t count, int64_t channels, T* packed,
+                           T* to) const {
         const int64_t lanes = panels.lanes(panel);
         for (int64_t tap = 0; tap < taps * taps; ++tap) {
             pack_panel(kernels, part, panels, weight, panel, tap * part.channels + first, count,
@@ -109,12 +109,14 @@ struct Product {
         filter.row_stride = taps * filter.column_stride;
         filter.last_row = filter.last_column = taps;
         filter.channels = count * lanes;
-        filter.to = filters;
-        filter.point_stride = point_stride * lanes;
+        filter.to = to;
+        filter.point_stride = channels * lanes;
         kernels.winograd_filter(taps, filter);
     }
 
-    // The outputs of tiles [first, last) for one group of panels. Returns whether all are finite.
+    // The outputs of tiles [first, last) for one group of panels, from their inputs (tile, point,
+    // channel) and the group's filters (panel, point, channel, lane), or null if they are still to
+    // be transformed. Returns whether all are finite.
     bool run(int64_t first, int64_t last, int64_t group, const T* inputs, const T* filters,
              const Workspace<T>& own) const {
         const int64_t x_stride = point_stride<T>(part.channels);
@@ -129,19 +131,11 @@ struct Product {
         tiles.pixels = last - first;
         tiles.prefetch_next = true;
         tiles.run_count = 1;
-        const int64_t piece = filters ? part.channels : lines_together;
-        for (int64_t c = 0; c < part.channels; c += piece) {
-            const int64_t count = std::min(piece, part.channels - c);
-            if (!filters) {
-                for (int64_t panel = groups.first(group); panel < groups.first(group + 1);
-                     ++panel) {
-                    transform_filters(
-                        panel, c, count, own.packed, count,
-                        own.filters + lanes_before(group, panel) * tile_points * count);
-                }
-            }
-            const T* points =
-                filters ? filters + groups.begin(group) * tile_points * count : own.filters;
+        const int64_t together = filters ? part.channels : lines_together;
+        for (int64_t c = 0; c < part.channels; c += together) {
+            const int64_t count = std::min(together, part.channels - c);
+            if (!filters) transform_group(group, c, count, own);
+            const T* points = filters ? filters : own.filters;
             for (int64_t point = 0; point < tile_points; ++point) {
                 for (int64_t panel = groups.first(group); panel < groups.first(group + 1);
                      ++panel) {
@@ -159,6 +153,14 @@ struct Product {
     }
 
  private:
+    void transform_group(int64_t group, int64_t first, int64_t count,
+                         const Workspace<T>& own) const {
+        for (int64_t panel = groups.first(group); panel < groups.first(group + 1); ++panel) {
+            transform_filters(panel, first, count, count, own.packed,
+                              own.filters + lanes_before(group, panel) * tile_points * count);
+        }
+    }
+
     int64_t lanes_before(int64_t group, int64_t panel) const {
         return panels.lanes_before(panel) - groups.begin(group);
     }
@@ -276,7 +278,7 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
             T* to = filters + panels.lanes_before(panel) * tile_points * part.channels +
                     first * panels.lanes(panel);
             product.transform_filters(panel, first, std::min(lines_together, part.channels - first),
-                                      workspace(thread).packed, part.channels, to);
+                                      part.channels, workspace(thread).packed, to);
         } else {
             const int64_t first = (task - filter_tasks) * fewest_tiles;
             transform_inputs(first, std::min(grid.count(), first + fewest_tiles),
@@ -285,23 +287,19 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     });
     std::atomic<bool> finite{true};
     parallel_for(tasks, team, [&](int64_t task, int thread) {
-        const Workspace<T> own_memory = workspace(thread);
+        const Workspace<T> mine = workspace(thread);
         const int64_t first = task % plan.blocks * plan.tiles;
         const int64_t last = std::min(grid.count(), first + plan.tiles);
-        const T* from = inputs + first * input_stride;
-        int64_t group = task / plan.blocks, last_group = group + 1;
-        if (!plan.inputs_first) {
-            transform_inputs(first, last, own_memory.inputs);
-            from = own_memory.inputs;
-            group = 0;
-            last_group = groups.count();
-        }
-        for (; group < last_group; ++group) {
-            if (!product.run(first, last, group, from, plan.filters_first ? filters : nullptr,
-                             own_memory)) {
+        const auto run = [&](int64_t group, const T* from) {
+            const T* points = filters + groups.begin(group) * tile_points * part.channels;
+            if (!product.run(first, last, group, from, plan.filters_first ? points : nullptr,
+                             mine)) {
                 finite = false;
             }
-        }
+        };
+        if (plan.inputs_first) return run(task / plan.blocks, inputs + first * input_stride);
+        transform_inputs(first, last, mine.inputs);
+        for (int64_t group = 0; group < groups.count(); ++group) run(group, mine.inputs);
     });
     return finite;
 }
