@@ -36,8 +36,8 @@ struct Costs {
     double winograd_call, step, tile, filter;  // winograd: a multiply-add, a vector of a tile's
                                                // points or outputs, of transformed filters
 };
-constexpr Costs correlation_costs = {2700, 12, 140, 5600, 1.08, 310, 400};
-constexpr Costs grad_weight_costs = {1200, 14, 360, 1900, 1.05, 260, 220};
+constexpr Costs correlation_costs = {2700, 12, 140, 5600, 1.08, 370, 400};
+constexpr Costs grad_weight_costs = {1200, 14, 360, 1900, 1.05, 330, 220};
 // A vector of a tile's outputs, beside one of its inputs.
 constexpr double output_share = 1.2;
 // Near the point where both cost the same, direct is the more accurate.
