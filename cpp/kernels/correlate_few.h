@@ -20,11 +20,7 @@ constexpr int few_pixels(int channels) {
 // The lanes of a run's last vector that the vector before did not have.
 template <class T>
 inline Vector<IntOf<T>> new_lanes(int64_t length) {
-    const int64_t seen = (width<T> - length % width<T>) % width<T>;
-    Vector<IntOf<T>> mask;
-#pragma GCC unroll 16
-    for (int i = 0; i < width<T>; ++i) mask[i] = i < seen ? 0 : -1;
-    return mask;
+    return ~first_lanes<T>((width<T> - length % width<T>) % width<T>);
 }
 
 // By halves, so that its additions do not wait on one another.
@@ -71,8 +67,7 @@ inline void few_tile(const CorrelateTiles<T>& tiles, int64_t first_channel, int6
         }
         if (c < run.length) {
             const Vector<IntOf<T>> mask = new_lanes<T>(run.length);
-            add(window, run.length - W,
-                [&](Vector<T> value) { return (Vector<T>)((Vector<IntOf<T>>)value & mask); });
+            add(window, run.length - W, [&](Vector<T> value) { return masked<T>(value, mask); });
         }
     }
 #pragma GCC unroll 16

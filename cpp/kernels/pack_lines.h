@@ -24,25 +24,31 @@ struct FiniteCheck {
 // A panel is a narrow stripe of the weights: hardware does not foresee its next lines.
 constexpr int64_t lines_ahead = 16;
 
-// Vectors of channels that lie together: one copy for each line.
+// Vectors of channels that lie together: one copy for each line. What the last vector has too many
+// is the next line's, if there is one, and masked out.
 template <class T>
 bool pack_contiguous_channels(const PackLines<T>& pack) {
     constexpr int W = width<T>;
+    const int64_t whole = pack.channels / W * W;
+    const Vector<IntOf<T>> mask = first_lanes<T>(pack.channels - whole);
+    const int64_t end = (pack.lines - 1) * pack.line_stride + pack.channels;
     FiniteCheck<T> check;
     T* to = pack.to;
     for (int64_t line = 0; line < pack.lines; ++line, to += pack.lanes) {
-        const T* from = pack.from + line * pack.line_stride;
+        const int64_t at = line * pack.line_stride;
+        const T* from = pack.from + at;
         prefetch(from, lines_ahead * pack.line_stride);
-        int64_t k = 0;
-        for (; k + W <= pack.channels; k += W) {
+        for (int64_t k = 0; k < whole; k += W) {
             const Vector<T> value = load(from + k);
             check.see(value);
             store(to + k, value);
         }
-        if (k < pack.lanes) {
-            const Vector<T> value = load_first(from + k, pack.channels - k);
+        if (whole < pack.lanes) {
+            const Vector<T> value = at + whole + W <= end
+                                        ? masked<T>(load(from + whole), mask)
+                                        : load_first(from + whole, pack.channels - whole);
             check.see(value);
-            store(to + k, value);
+            store(to + whole, value);
         }
     }
     return !pack.checked || check.all_finite();

@@ -87,6 +87,19 @@ inline void store_first(T* to, Vector<T> value, int64_t lanes) {
     copy_lanes(to, buffer, lanes);
 }
 
+// A mask of the first `lanes` lanes, and a value with zeros in the others.
+template <class T>
+inline Vector<IntOf<T>> first_lanes(int64_t lanes) {
+    Vector<IntOf<T>> mask;
+#pragma GCC unroll 16
+    for (int i = 0; i < width<T>; ++i) mask[i] = i < lanes ? -1 : 0;
+    return mask;
+}
+template <class T>
+inline Vector<T> masked(Vector<T> value, Vector<IntOf<T>> mask) {
+    return (Vector<T>)((Vector<IntOf<T>>)value & mask);
+}
+
 // value - 0 is value, even for -0, so it costs nothing; 0 + value would be an addition.
 template <class T, int W = width<T>>
 inline Vector<T, W> broadcast(T value) {

@@ -104,9 +104,8 @@ Schedule schedule(const Correlation& part, const Panels& panels, int width, bool
     // As a double: with a large stride and dilation an integer would wrap around, to zero even.
     const double row_bytes = double(row.columns) * double(pixel_bytes) * double(part.stride_h);
     const int64_t row_outputs = blocks.columns * panels.most_lanes() * int64_t(sizeof(T));
-    const int64_t fitting_rows =
-        std::min(int64_t(window_bytes / row_bytes) - row.rows / part.stride_h,
-                 output_bytes / row_outputs);
+    const int64_t fitting_rows = std::min(
+        int64_t(window_bytes / row_bytes) - row.rows / part.stride_h, output_bytes / row_outputs);
     const int64_t most_rows =
         part.out_rows / divide_up(wanted, part.batch * blocks.column_blocks());
     blocks.rows = even_size(part.out_rows, std::max<int64_t>(1, std::min(fitting_rows, most_rows)));

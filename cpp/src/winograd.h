@@ -1,4 +1,5 @@
-// Winograd's algorithm, F(4x4, 3x3): a quarter of the multiplications of the direct sum.
+// Winograd's algorithm: sums over tiles of outputs, with fewer multiplications than the direct
+// ones. What it can compute, winograd_refuses says.
 #pragma once
 
 #include "correlation.h"
@@ -11,6 +12,7 @@ template <class T>
 bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, const T* weight,
                         const T* bias, Activation activation, T* y);
 
+// As conv2d_grad_weight, and false as above.
 template <class T>
 bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGradient<T>& dy,
                           T* dweight, T* dbias);

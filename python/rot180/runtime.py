@@ -84,10 +84,10 @@ def set_algorithm(name: str) -> None:
     """Compute every convolution that asks for "auto" by one algorithm, where the shape admits it;
     the environment's ROT180_ALGORITHM does so from the start.
 
-    "direct" is the sum as it stands. "winograd" takes a quarter of the multiplications and rounds a
-    little more; it serves 3x3 kernels of stride 1 without dilation and groups, and others stay
-    direct. "auto" takes the faster one for each shape: `rot180.functional.conv2d_algorithm` tells
-    which.
+    "direct" is the sum as it stands. "winograd" takes a quarter of a 3x3 kernel's multiplications
+    and rounds a little more; what it cannot compute stays direct (`rot180.functional.conv2d` says
+    what it can). "auto" takes the faster one for each shape: `rot180.functional.conv2d_algorithm`
+    tells which.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 
 namespace rot180 {
 
-// direct: the sum as it stands. winograd: F(4x4, 3x3), a quarter of the multiplications for a few
+// direct: the sum as it stands. winograd: a quarter of a 3x3 kernel's multiplications for a few
 // bits of accuracy. automatic: as set_algorithm says, and if that is automatic too, the faster one.
 enum class Algorithm { automatic, direct, winograd };
 
