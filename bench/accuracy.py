@@ -1,9 +1,10 @@
 """How far convolutions in float32 are from float64: ``python -m bench.accuracy``.
 
 The layers of the nets in `bench.shapes` that Winograd's algorithm can compute, each pass by the
-direct algorithm, by Winograd's and by PyTorch (contiguous NCHW), compared with PyTorch in float64 on
-the same numbers: x and dy are standard normal, the weight is He's. With ``--into bench/RESULTS.md``
-the tables replace what stands there between the comments ``begin accuracy`` and ``end accuracy``.
+direct algorithm, by Winograd's and by PyTorch (contiguous NCHW), compared with PyTorch in float64
+on the same numbers: x and dy are standard normal, the weight is He's. With ``--into
+bench/RESULTS.md`` the tables replace what stands there between the comments ``begin accuracy`` and
+``end accuracy``.
 """
 
 from __future__ import annotations

@@ -109,10 +109,10 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
         std::clamp(blocks / blocks_worth_a_slot, std::min(few_tasks, most_slots), most_slots);
     ranges.slots = std::min(ranges.slots, blocks);
     const int64_t tasks = ranges.slots * ranges.count();
-    const int team = team_size(tasks, 1e9);
     const int64_t most_channels = divide_up(shape.in_channels, ranges.channel_ranges);
     const int64_t most_lanes = divide_up(panels.count(), ranges.panel_ranges) * panels.most_lanes();
     const int64_t sums_size = tile_points * shape.in_channels * lanes;
+    const int team = team_size(tasks, double(grid.count()) * double(sums_size) / 8);
 
     // Where nothing is to be added up, a task goes on to dweight while its sums are in a cache.
     const bool at_once = ranges.slots == 1;
