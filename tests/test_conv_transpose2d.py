@@ -298,7 +298,7 @@ DY = np.ones((2, 7, 4, 4))
         (
             lambda f: f.conv_transpose2d(X, W, stride=2, padding="same", output_padding=1),
             ValueError,
-            'output_padding is .* beside padding="same", which makes 10 rows and 6 columns',
+            'output_padding is .* beside padding="same", which makes the output H and W times',
         ),
         (
             lambda f: f.conv_transpose2d(X, W, padding=4),

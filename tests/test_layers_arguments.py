@@ -33,6 +33,22 @@ import rot180
         (lambda: rot180.Conv2d(1, 3, 3, dtype=np.int32), TypeError, "float32 or float64"),
         (lambda: rot180.Conv2d(1, 3, 3, dtype="spam"), TypeError, "got 'spam'"),
         (lambda: rot180.Conv2d(1, 3, 3, rng=7), TypeError, r"numpy.random.default_rng\(seed\)"),
+        (
+            lambda: rot180.ConvTranspose2d(1, 3, 3, output_padding=1),
+            ValueError,
+            r"output_padding \(1, 1\) must be smaller than the stride \(1, 1\)",
+        ),
+        (
+            lambda: rot180.ConvTranspose2d(1, 3, 3, 2, "same", 1),
+            ValueError,
+            'output_padding is .* beside padding="same"',
+        ),
+        (
+            lambda: rot180.ConvTranspose2d(6, 4, 3, groups=4),
+            ValueError,
+            "groups=4 must divide in_channels=6 and out_channels=4",
+        ),
+        (lambda: rot180.ConvTranspose2d(1, 3, 3, algorithm="fft"), ValueError, "algorithm is"),
         (lambda: rot180.Linear(0, 3), ValueError, "in_features must be from 1"),
         (lambda: rot180.Linear(3, 0), ValueError, "out_features must be from 1"),
         (lambda: rot180.Linear(3, 2, activation="softmax"), ValueError, "'softmax' is unknown"),
@@ -61,6 +77,8 @@ def test_wrong_arguments(make, error, message):
         (rot180.Conv2d(3, 4, 3), (2, 3, 8, 8), "NCHW"),
         (rot180.Conv2d(3, 4, 3), (2, 2, 2, 3), "kernel covers 3"),
         (rot180.Conv2d(3, 4, 3), (8, 8), r"x has shape \(8, 8\)"),
+        (rot180.ConvTranspose2d(3, 4, 3), (2, 3, 8, 8), "NCHW"),
+        (rot180.ConvTranspose2d(3, 4, 2, padding=1), (2, 1, 2, 3), "output would be 0 in height"),
         (rot180.Linear(3, 4), (2, 5), "x has shape"),
         (rot180.Linear(3, 4), (2, 4, 4, 3), "x has shape"),
         (rot180.MaxPool2d(3), (2, 2, 2, 3), "kernel covers 3"),
@@ -87,6 +105,7 @@ def test_float64_into_a_float32_layer():
         (rot180.Conv2d(3, 4, 3), (8, 8), r"expected \(H, W, C\)$"),
         (rot180.Conv2d(3, 4, 3), (1, 8, 8, 3), r"expected \(H, W, C\): leave out the batch axis"),
         (rot180.Conv2d(3, 4, 3), (8, 8, 4), "with 4 channels"),
+        (rot180.ConvTranspose2d(3, 4, 3), (8, 8, 4), "with 4 channels"),
         (rot180.MaxPool2d(2), (8,), r"expected \(H, W, C\)"),
         (rot180.Linear(3, 4), (5,), r"expected \(3,\)$"),
         (rot180.Linear(3, 4), (1, 1, 3), r"expected \(3,\): put Flatten\(\) before Linear"),
@@ -105,6 +124,11 @@ def test_output_shape_of_a_wrong_shape(layer, shape, message):
             rot180.Conv2d(4, 8, (3, 5), (2, 1), "same", 2, 4, False, activation="tanh"),
             "Conv2d(4, 8, (3, 5), stride=(2, 1), padding='same', dilation=2, groups=4, "
             "bias=False, activation='tanh')",
+        ),
+        (
+            rot180.ConvTranspose2d(4, 8, 3, 2, 1, (1, 0), 2, False, (1, 2), algorithm="direct"),
+            "ConvTranspose2d(4, 8, 3, stride=2, padding=1, output_padding=(1, 0), "
+            "dilation=(1, 2), groups=2, bias=False, algorithm='direct')",
         ),
         (rot180.Linear(3, 2), "Linear(3, 2)"),
         (rot180.Linear(3, 2, False, activation="relu"), "Linear(3, 2, bias=False, "
@@ -134,6 +158,11 @@ def test_parameters_have_the_shapes_that_the_arguments_say():
     ]
     assert {p.value.dtype for p in conv.parameters()} == {np.dtype(np.float64)}
     assert not conv.bias.value.any()
+    up = rot180.ConvTranspose2d(4, 6, (3, 2), groups=2)
+    assert [(p.name, p.value.shape) for p in up.parameters()] == [
+        ("weight", (3, 2, 3, 4)),
+        ("bias", (6,)),
+    ]
     linear = rot180.Linear(4, 6, bias=False)
     assert [(p.name, p.value.shape) for p in linear.parameters()] == [("weight", (4, 6))]
     assert linear.bias is None

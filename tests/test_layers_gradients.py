@@ -43,6 +43,27 @@ CASES = {
         )
         for activation in ("relu", "leaky_relu", "sigmoid", "tanh")
     },
+    "conv_transpose2d": (
+        lambda rng: rot180.ConvTranspose2d(
+            2, 3, (3, 2), (2, 3), ((1, 0), (0, 1)), (1, 2), rng=rng, dtype=np.float64
+        ),
+        (3, 4, 2),
+    ),
+    "conv_transpose2d dilated groups without bias": (
+        lambda rng: rot180.ConvTranspose2d(
+            4, 6, (2, 3), (1, 2), "same", 0, 2, False, (2, 1), rng=rng, dtype=np.float64
+        ),
+        (4, 3, 4),
+    ),
+    **{
+        f"conv_transpose2d {activation}": (
+            lambda rng, activation=activation: rot180.ConvTranspose2d(
+                2, 3, (2, 3), 2, 1, activation=activation, rng=rng, dtype=np.float64
+            ),
+            (3, 4, 2),
+        )
+        for activation in ("relu", "leaky_relu", "sigmoid", "tanh")
+    },
     "linear": (lambda rng: rot180.Linear(4, 3, rng=rng, dtype=np.float64), (4,)),
     "linear without bias": (
         lambda rng: rot180.Linear(4, 3, bias=False, rng=rng, dtype=np.float64),
@@ -195,7 +216,7 @@ def test_an_empty_batch(name):
         assert not parameter.grad.any()
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "conv2d" in name or "pool" in name])
+@pytest.mark.parametrize("name", [name for name in CASES if "2d" in name])
 def test_one_image_is_a_batch_of_one_without_its_axis(name):
     layer, x, rng = build(name)
     batch = layer.forward(x[:1], training=True)
@@ -295,6 +316,22 @@ def test_conv2d_against_reference(activation):
     np.testing.assert_allclose(conv.bias.grad, reference.conv2d_grad_bias(dy), **close)
 
 
+def test_conv_transpose2d_goes_the_way_back_of_the_conv2d_with_its_weight():
+    """<up(x), z> = <x, down(z)>, and up's gradients are down's with x and dy exchanged."""
+    rng = np.random.default_rng(2)
+    options = {"stride": 2, "padding": 1, "bias": False, "rng": rng, "dtype": np.float64}
+    down, up = rot180.Conv2d(3, 5, 4, **options), rot180.ConvTranspose2d(5, 3, 4, **options)
+    up.weight.value = down.weight.value
+    x, z = rng.normal(size=(2, 4, 3, 5)), rng.normal(size=(2, 8, 6, 3))
+    close = {"rtol": 1e-12, "atol": 1e-12}
+    y = up.forward(x, training=True)
+    np.testing.assert_allclose(np.vdot(y, z), np.vdot(x, down.forward(z, training=True)), **close)
+    np.testing.assert_allclose(up.backward(z), down.forward(z), **close)
+    np.testing.assert_allclose(down.backward(x), y, **close)
+    np.testing.assert_allclose(up.weight.grad, down.weight.grad, **close)
+    assert np.abs(up.weight.grad).min() > 0
+
+
 FUSED = {
     "relu": rot180.ReLU,
     "leaky_relu": rot180.LeakyReLU,
@@ -304,7 +341,7 @@ FUSED = {
 
 
 @pytest.mark.parametrize("activation", FUSED)
-@pytest.mark.parametrize("kind", ["conv2d", "linear"])
+@pytest.mark.parametrize("kind", ["conv2d", "conv_transpose2d", "linear"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_fused_activation_is_the_layer_after(activation, kind, dtype):
     def build_pair(activation):
@@ -317,6 +354,8 @@ def test_fused_activation_is_the_layer_after(activation, kind, dtype):
         }
         if kind == "conv2d":
             return rot180.Conv2d(2, 3, 3, padding=1, **options), (2, 5, 4, 2)
+        if kind == "conv_transpose2d":
+            return rot180.ConvTranspose2d(2, 3, 3, stride=2, **options), (2, 3, 4, 2)
         return rot180.Linear(7, 3, **options), (4, 7)
 
     fused, shape = build_pair(activation)

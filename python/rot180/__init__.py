@@ -21,6 +21,7 @@ from rot180.history import History
 from rot180.layers import (
     AvgPool2d,
     Conv2d,
+    ConvTranspose2d,
     Flatten,
     Layer,
     LeakyReLU,
@@ -58,6 +59,7 @@ __version__ = _core.version()
 __all__ = [
     "AvgPool2d",
     "Conv2d",
+    "ConvTranspose2d",
     "Flatten",
     "History",
     "Layer",

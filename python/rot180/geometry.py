@@ -260,12 +260,7 @@ def _conv_transpose2d_geometry(
         raise ValueError(f"groups={groups} must divide the input channels C={in_channels}")
     strides = int_pair("stride", stride)
     dilations = int_pair("dilation", dilation)
-    extra = int_pair("output_padding", output_padding, smallest=0)
-    if any(extra[i] >= max(strides[i], dilations[i]) for i in (0, 1)):
-        raise ValueError(
-            f"output_padding {extra} must be smaller than the stride {strides} "
-            f"or the dilation {dilations}"
-        )
+    extra = output_padding_pair(output_padding, strides, padding, dilations)
     window = effective_kernel((kernel_h, kernel_w), dilations)
     sizes = (height * strides[0], width * strides[1])  # what "same" asks for
     sides = padding_sides(padding, sizes, window, strides)
@@ -273,11 +268,6 @@ def _conv_transpose2d_geometry(
         sizes = (
             (height - 1) * strides[0] + window[0] + extra[0] - sum(sides[0]),
             (width - 1) * strides[1] + window[1] + extra[1] - sum(sides[1]),
-        )
-    elif extra != (0, 0):
-        raise ValueError(
-            f'output_padding is {extra} beside padding="same", which makes {sizes[0]} rows and '
-            f"{sizes[1]} columns, H and W times the stride: leave it out"
         )
     for axis, size, pair in zip(("height", "width"), sizes, sides, strict=True):
         if not 1 <= size <= LARGEST_EXTENT:
@@ -363,6 +353,24 @@ def padding_sides(padding: Padding, size: Pair, window: Pair, stride: Pair) -> S
             )
     vertical, horizontal = int_pair("padding", padding, smallest=0)  # type: ignore[arg-type]
     return ((vertical, vertical), (horizontal, horizontal))
+
+
+def output_padding_pair(
+    output_padding: IntOrPair, stride: Pair, padding: Padding, dilation: Pair
+) -> Pair:
+    """Rows and columns that make a transposed convolution's output larger, checked."""
+    extra = int_pair("output_padding", output_padding, smallest=0)
+    if any(extra[i] >= max(stride[i], dilation[i]) for i in (0, 1)):
+        raise ValueError(
+            f"output_padding {extra} must be smaller than the stride {stride} "
+            f"or the dilation {dilation}"
+        )
+    if padding == "same" and extra != (0, 0):
+        raise ValueError(
+            f'output_padding is {extra} beside padding="same", which makes the output H and W '
+            f"times the stride {stride}: leave it out"
+        )
+    return extra
 
 
 def int_pair(name: str, value: IntOrPair, *, smallest: int = 1) -> Pair:

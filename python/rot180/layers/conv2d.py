@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from rot180 import functional
-from rot180.arguments import FloatArray, check_activation, expect_shape, float_dtype
-from rot180.geometry import (
-    IntOrPair,
-    Padding,
-    conv2d_geometry,
-    effective_kernel,
-    frozen,
-    int_pair,
-    padding_sides,
-    positive_int,
-)
-from rot180.init import Initializer, default_initializer, initial_weight
-from rot180.layers.layer import Layer, Parameter, call_text, image_shape
-from rot180.runtime import core_algorithm
+from rot180.arguments import FloatArray, expect_shape
+from rot180.geometry import IntOrPair, Padding, conv2d_geometry
+from rot180.init import Initializer
+from rot180.layers.convolution import Convolution
+from rot180.layers.layer import image_shape
 
 
-class Conv2d(Layer):
+class Conv2d(Convolution):
     """y = g(conv2d(x, weight) + bias), for batches x (N, H, W, C) to y (N, OH, OW, K).
 
     Cross-correlation, as in PyTorch and TensorFlow; formulas in `rot180.functional.conv2d`.
@@ -95,25 +84,21 @@ class Conv2d(Layer):
         dtype: npt.DTypeLike = np.float32,
         algorithm: str = "auto",
     ) -> None:
-        self.in_channels = positive_int("in_channels", in_channels)
-        self.out_channels = positive_int("out_channels", out_channels)
-        self.kernel_size = int_pair("kernel_size", kernel_size)
-        self.stride = int_pair("stride", stride)
-        self.padding = frozen("padding", padding)
-        self.dilation = int_pair("dilation", dilation)
-        self.groups = positive_int("groups", groups)
-        self.activation = check_activation(activation)
-        core_algorithm(algorithm)  # refuses a wrong name here, not at the first image
-        self.algorithm = algorithm
-        self._check_groups()
-        window = effective_kernel(self.kernel_size, self.dilation)
-        padding_sides(padding, window, window, self.stride)  # raises here, not at the first image
-
-        dtype = float_dtype(dtype)
-        shape = (*self.kernel_size, self.in_channels // self.groups, self.out_channels)
-        initializer = initializer or default_initializer(self.activation)
-        self.weight = Parameter(initial_weight(initializer, shape, rng, dtype), "weight")
-        self.bias = Parameter(np.zeros(self.out_channels, dtype), "bias") if bias else None
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
+            activation=activation,
+            initializer=initializer,
+            rng=rng,
+            dtype=dtype,
+            algorithm=algorithm,
+        )
 
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         """Compute y (N, OH, OW, K) from x (N, H, W, C)."""
@@ -135,16 +120,10 @@ class Conv2d(Layer):
         options = {**self._options(), "activation": self.activation, "y": y}
         db = np.empty_like(self.bias.value) if self.bias else None
         dw = functional.conv2d_grad_weight(x, dy, self.kernel_size, **options, bias_out=db)
-        self.weight.accumulate(dw)
-        if self.bias and db is not None:
-            self.bias.accumulate(db)
+        self._accumulate(dw, db)
         if not input_grad:
             return None
         return functional.conv2d_grad_input(dy, self.weight.value, x.shape, **options)
-
-    def parameters(self) -> list[Parameter]:
-        """Return the weight, and the bias if there is one."""
-        return [self.weight, self.bias] if self.bias else [self.weight]
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return (OH, OW, K) for x of shape (H, W, C)."""
@@ -159,37 +138,7 @@ class Conv2d(Layer):
         return geometry.output_shape[1:]
 
     def __repr__(self) -> str:
-        return call_text(
-            "Conv2d",
-            self.in_channels,
-            self.out_channels,
-            one_or_pair(self.kernel_size),
-            stride=(one_or_pair(self.stride), 1),
-            padding=(self.padding, 0),
-            dilation=(one_or_pair(self.dilation), 1),
-            groups=(self.groups, 1),
-            bias=(self.bias is not None, True),
-            activation=(self.activation, None),
-            algorithm=(self.algorithm, "auto"),
-        )
+        return self._text()
 
-    def _options(self) -> dict[str, Any]:
-        return {
-            "stride": self.stride,
-            "padding": self.padding,
-            "dilation": self.dilation,
-            "groups": self.groups,
-            "algorithm": self.algorithm,
-        }
-
-    def _check_groups(self) -> None:
-        if self.in_channels % self.groups or self.out_channels % self.groups:
-            raise ValueError(
-                f"groups={self.groups} must divide in_channels={self.in_channels} "
-                f"and out_channels={self.out_channels}"
-            )
-
-
-def one_or_pair(pair: tuple[int, int]) -> int | tuple[int, int]:
-    """Write (3, 3) as 3, as it is mostly given."""
-    return pair[0] if pair[0] == pair[1] else pair
+    def _weight_shape(self) -> tuple[int, ...]:
+        return (*self.kernel_size, self.in_channels // self.groups, self.out_channels)
