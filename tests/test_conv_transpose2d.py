@@ -12,6 +12,7 @@ from comparison import (
     TRANSPOSED_PASSES,
     algorithm_of,
     assert_close,
+    assert_exact,
     assert_exact_transposed_passes,
     assert_same,
     transposed_passes,
@@ -85,21 +86,37 @@ def test_reals_are_within_rounding(name, dtype):
     assert_close(db, exact, float(np.prod(case.y_shape[:3])), 2.0, "db")
 
 
-@pytest.mark.parametrize("module", [functional, reference], ids=["functional", "reference"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_golden_numbers(module, dtype):
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [[0, 0, 1], [0, 4, 6], [4, 12, 9]]),
+        ({"stride": 2}, [[0, 0, 0, 1], [0, 0, 2, 3], [0, 2, 0, 3], [4, 6, 6, 9]]),
+        ({"padding": 1}, [[4]]),
+    ],
+)
+def test_golden_numbers(options, expected, dtype):
     x, weight = image([[0, 1], [2, 3]]).astype(dtype), kernel([[0, 1], [2, 3]]).astype(dtype)
-    y = image([[0, 0, 1], [0, 4, 6], [4, 12, 9]]).astype(dtype)
-    assert_same(module.conv_transpose2d(x, weight), y, "y")
-    y = image([[0, 0, 0, 1], [0, 0, 2, 3], [0, 2, 0, 3], [4, 6, 6, 9]]).astype(dtype)
-    assert_same(module.conv_transpose2d(x, weight, stride=2), y, "y, stride 2")
-    y = image([[4]]).astype(dtype)
-    assert_same(module.conv_transpose2d(x, weight, padding=1), y, "y, padding 1")
+    geometry = TransposedCase(x.shape, weight.shape, **options).geometry
+    y = image(expected).astype(dtype)
+    assert_same(reference.conv_transpose2d(x, weight, **options), y, "y")
+    actual = functional.conv_transpose2d(x, weight, **options)
+    assert_exact(actual, y, "conv2d_grad_input", geometry, "y")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_golden_gradients(dtype):
+    x, weight = image([[0, 1], [2, 3]]).astype(dtype), kernel([[0, 1], [2, 3]]).astype(dtype)
     dy = image([[0, 1, 2], [3, 4, 5], [6, 7, 8]]).astype(dtype)
     dx = image([[19, 25], [37, 43]]).astype(dtype)
-    assert_same(module.conv_transpose2d_grad_input(dy, weight), dx, "dx")
     dw = kernel([[19, 25], [37, 43]]).astype(dtype)
-    assert_same(module.conv_transpose2d_grad_weight(x, dy, 2), dw, "dw")
+    assert_same(reference.conv_transpose2d_grad_input(dy, weight), dx, "dx")
+    assert_same(reference.conv_transpose2d_grad_weight(x, dy, 2), dw, "dw")
+    geometry = TransposedCase(x.shape, weight.shape).geometry
+    actual = functional.conv_transpose2d_grad_input(dy, weight)
+    assert_exact(actual, dx, "conv2d", geometry, "dx")
+    actual = functional.conv_transpose2d_grad_weight(x, dy, 2)
+    assert_exact(actual, dw, "conv2d_grad_weight", geometry, "dw")
 
 
 @pytest.mark.parametrize("module", [functional, reference], ids=["functional", "reference"])

@@ -84,6 +84,37 @@ CASES = {
         lambda rng: rot180.AvgPool2d(3, 2, 1, count_include_pad=False),
         (6, 5, 2),
     ),
+    "identity": (lambda rng: rot180.Identity(), (3, 4)),
+    "reshape": (lambda rng: rot180.Reshape((2, 6)), (3, 4)),
+    "residual": (
+        lambda rng: rot180.Residual(
+            rot180.Conv2d(2, 2, (3, 5), padding="same", rng=rng, dtype=np.float64)
+        ),
+        (4, 5, 2),
+    ),
+    "residual with shortcut and activation": (
+        lambda rng: rot180.Residual(
+            rot180.Sequential(
+                [
+                    rot180.Conv2d(2, 4, 3, 2, 1, activation="tanh", rng=rng, dtype=np.float64),
+                    rot180.Conv2d(4, 3, 3, padding=1, rng=rng, dtype=np.float64),
+                ]
+            ),
+            rot180.Conv2d(2, 3, 1, 2, rng=rng, dtype=np.float64),
+            activation="relu",
+        ),
+        (5, 6, 2),
+    ),
+    "concat": (
+        lambda rng: rot180.Concat(
+            [
+                rot180.Conv2d(2, 3, 3, padding=1, rng=rng, dtype=np.float64),
+                rot180.Identity(),
+                rot180.Conv2d(2, 1, 1, rng=rng, dtype=np.float64),
+            ]
+        ),
+        (4, 3, 2),
+    ),
     "zero_pad2d": (lambda rng: rot180.ZeroPad2d(((1, 2), (0, 3))), (3, 4, 2)),
     "flatten": (lambda rng: rot180.Flatten(), (3, 4, 2)),
     "relu": (lambda rng: rot180.ReLU(), (3, 4, 2)),

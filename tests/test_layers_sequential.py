@@ -111,6 +111,7 @@ def test_summary():
         "     layer                                          output shape  parameters",
         "     input                                          (8, 6, 1)",
         "0    Conv2d(1, 4, 3, padding=1, activation='relu')  (8, 6, 4)             40",
+        "1    Sequential                                     (6, 4, 2)",
         "1.0  Conv2d(4, 2, 3, bias=False)                    (6, 4, 2)             72",
         "1.1  ReLU()                                         (6, 4, 2)              0",
         "2    Flatten()                                      (48,)                  0",
@@ -154,9 +155,9 @@ def test_errors_name_the_layer():
 
 
 def test_entries_must_be_layers_and_each_there_once():
-    with pytest.raises(TypeError, match=r"layers\[1\] is .*ReLU.*: write ReLU\(\)"):
+    with pytest.raises(TypeError, match=r"layer 1 is .*ReLU.*: write ReLU\(\)"):
         rot180.Sequential([rot180.Flatten(), rot180.ReLU])
-    with pytest.raises(TypeError, match=r"layers\[0\] is 'relu', expected a layer$"):
+    with pytest.raises(TypeError, match=r"layer 0 is 'relu', expected a layer$"):
         rot180.Sequential(["relu"])
     relu = rot180.ReLU()
     with pytest.raises(ValueError, match=r"layers 0 and 2 are the same ReLU\(\)"):

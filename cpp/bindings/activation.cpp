@@ -16,6 +16,18 @@ void bound_activate(Activation activation, const py::array& x, double slope, py:
     });
 }
 
+void bound_add(Activation activation, const py::array& a, const py::array& b, py::array y) {
+    with_float_type(a, "a", [&](auto zero) {
+        using T = decltype(zero);
+        const int64_t size = a.size();
+        const T* one = read<T>(a, "a", size);
+        const T* other = read<T>(b, "b", size);
+        T* to = write<T>(y, "y", size);
+        const py::gil_scoped_release release;
+        add<T>(activation, size, one, other, to);
+    });
+}
+
 void bound_activate_grad_input(Activation activation, const py::array& dy, const py::array& y,
                                double slope, py::array dx) {
     with_float_type(dy, "dy", [&](auto zero) {
@@ -40,6 +52,7 @@ void bind_activation(py::module_& module) {
         .value("tanh", Activation::tanh);
     module.def("activate", &bound_activate, py::arg("activation"), py::arg("x"), py::arg("slope"),
                py::arg("y"));
+    module.def("add", &bound_add, py::arg("activation"), py::arg("a"), py::arg("b"), py::arg("y"));
     module.def("activate_grad_input", &bound_activate_grad_input, py::arg("activation"),
                py::arg("dy"), py::arg("y"), py::arg("slope"), py::arg("dx"));
 }

@@ -8,23 +8,30 @@
 namespace rot180 {
 namespace {
 
+template <class T, int W>
+inline Vector<T, W> activation_at(Activation activation, Vector<T, W> z, T slope) {
+    using V = Vector<T, W>;
+    if (activation == Activation::relu) return z < T(0) ? V{} : z;
+    if (activation == Activation::leaky_relu) return z < T(0) ? z * slope : z;
+    if (activation == Activation::sigmoid) return sigmoid<T, W>(z);
+    if (activation == Activation::tanh) return tanh<T, W>(z);
+    return z;
+}
+
 template <class T>
 void activate(Activation activation, int64_t size, const T* x, T slope, T* y) {
     for_lanes<T>(size, [&](auto lanes, int64_t i) {
         constexpr int W = decltype(lanes)::count;
-        using V = Vector<T, W>;
-        const V z = load<T, W>(x + i);
-        V result = z;
-        if (activation == Activation::relu) {
-            result = z < T(0) ? V{} : z;
-        } else if (activation == Activation::leaky_relu) {
-            result = z < T(0) ? z * slope : z;
-        } else if (activation == Activation::sigmoid) {
-            result = sigmoid<T, W>(z);
-        } else if (activation == Activation::tanh) {
-            result = tanh<T, W>(z);
-        }
-        store<T, W>(y + i, result);
+        store<T, W>(y + i, activation_at<T, W>(activation, load<T, W>(x + i), slope));
+    });
+}
+
+template <class T>
+void add(Activation activation, int64_t size, const T* a, const T* b, T* y) {
+    for_lanes<T>(size, [&](auto lanes, int64_t i) {
+        constexpr int W = decltype(lanes)::count;
+        const Vector<T, W> z = load<T, W>(a + i) + load<T, W>(b + i);
+        store<T, W>(y + i, activation_at<T, W>(activation, z, T(leaky_relu_slope)));
     });
 }
 

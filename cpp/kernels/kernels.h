@@ -245,6 +245,8 @@ struct Kernels {
 
     // y[i] = activation(x[i]), where `slope` is leaky_relu's; y may be x.
     void (*activate)(Activation, int64_t size, const T* x, T slope, T* y);
+    // y[i] = activation(a[i] + b[i]); y may be a or b.
+    void (*add)(Activation, int64_t size, const T* a, const T* b, T* y);
     // dx[i] = dy[i] times the derivative of the activation whose value is y[i]
     void (*activate_grad)(Activation, int64_t size, const T* dy, const T* y, T slope, T* dx);
 

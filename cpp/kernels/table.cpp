@@ -35,6 +35,7 @@ constexpr Kernels<T> kernels() {
         max_pool_grad_row<T>,
         avg_pool_grad_row<T>,
         activate<T>,
+        add<T>,
         activate_grad<T>,
         softmax_row<T>,
         squared_distance<T>,

@@ -21,6 +21,14 @@ void activate(Activation activation, int64_t size, const T* x, T slope, T* y) {
 }
 
 template <class T>
+void add(Activation activation, int64_t size, const T* a, const T* b, T* y) {
+    const Kernels<T>& kernels = rot180::kernels<T>();
+    parallel_elements(size, cost(activation), [&](int64_t first, int64_t count, int) {
+        kernels.add(activation, count, a + first, b + first, y + first);
+    });
+}
+
+template <class T>
 void activate_grad_input(Activation activation, int64_t size, const T* dy, const T* y, T slope,
                          T* dx) {
     const Kernels<T>& kernels = rot180::kernels<T>();
@@ -31,6 +39,8 @@ void activate_grad_input(Activation activation, int64_t size, const T* dy, const
 
 template void activate(Activation, int64_t, const float*, float, float*);
 template void activate(Activation, int64_t, const double*, double, double*);
+template void add(Activation, int64_t, const float*, const float*, float*);
+template void add(Activation, int64_t, const double*, const double*, double*);
 template void activate_grad_input(Activation, int64_t, const float*, const float*, float, float*);
 template void activate_grad_input(Activation, int64_t, const double*, const double*, double,
                                   double*);

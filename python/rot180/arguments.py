@@ -23,6 +23,9 @@ FLOAT64 = np.dtype(np.float64)
 # The activations that a convolution can apply as it writes its output, besides None.
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
 
+# Of a leaky ReLU, where none is given.
+LEAKY_RELU_SLOPE = 0.01
+
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return a dtype argument as a NumPy dtype, or raise TypeError unless it is one of the two."""

@@ -13,6 +13,7 @@ from rot180.functional.activation import (
     tanh,
     tanh_grad_input,
 )
+from rot180.functional.add import add, add_grad_input
 from rot180.functional.conv2d import (
     conv2d,
     conv2d_algorithm,
@@ -48,6 +49,8 @@ from rot180.functional.pool2d import (
 
 __all__ = [
     "adam_step",
+    "add",
+    "add_grad_input",
     "avg_pool2d",
     "avg_pool2d_grad_input",
     "conv2d",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ class Layer(ABC):
     image (H, W, C), as `rot180.functional` does, up to `Flatten` and `Linear`, which need the batch
     axis. x and y are kept without a copy: change neither in place between forward and backward.
 
-    A layer of your own defines `forward`, `backward`, `output_shape`, and `parameters` if it has
-    any:
+    A layer of your own defines `forward`, `backward`, `output_shape`, and of `parameters`,
+    `named_buffers` and `named_generators` those that it has; one made of layers is a `Container`:
 
     Examples
     --------
@@ -83,6 +84,10 @@ class Layer(ABC):
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of y for that shape of x, both without the batch axis."""
 
+    def children(self) -> dict[str, Layer]:
+        """Return the layers that this one is made of, by name; {} if it is made of none."""
+        return {}
+
     def parameters(self) -> list[Parameter]:
         """Return the arrays that are trained, in a fixed order."""
         return []
@@ -90,6 +95,17 @@ class Layer(ABC):
     def named_parameters(self) -> dict[str, Parameter]:
         """Return the parameters by name: ``"weight"``, ``"bias"``."""
         return {parameter.local_name: parameter for parameter in self.parameters()}
+
+    def named_buffers(self) -> dict[str, FloatArray]:
+        """Return the arrays that are kept with the weights but not trained: running means.
+
+        They change in place, so that each stays the same array.
+        """
+        return {}
+
+    def named_generators(self) -> dict[str, np.random.Generator]:
+        """Return the random generators that ``forward(x, training=True)`` draws from."""
+        return {}
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -121,7 +137,7 @@ class Parameter:
     value
         The first value, float32 or float64; copied.
     name
-        ``"weight"`` or ``"bias"``; a `Sequential` puts the layer's index before it: ``"0.weight"``.
+        ``"weight"`` or ``"bias"``; a `Container` puts the layer's name before it: ``"0.weight"``.
 
     Examples
     --------
@@ -177,7 +193,7 @@ class Parameter:
 
     @property
     def local_name(self) -> str:
-        """The name without the prefix that a `Sequential` has put before it."""
+        """The name without the prefix that a `Container` has put before it."""
         return self.name.rpartition(".")[2]
 
     def __repr__(self) -> str:
@@ -204,6 +220,12 @@ def image_shape(input_shape: tuple[int, ...]) -> tuple[int, int, int]:
         raise ValueError(f"input_shape is {tuple(input_shape)}, expected (H, W, C){hint}")
     height, width, channels = input_shape
     return height, width, channels
+
+
+def list_text(name: str, layers: Iterable[Layer]) -> str:
+    """Write ``name([layers])``, a line each."""
+    lines = [f"    {layer!r},".replace("\n", "\n    ") for layer in layers]
+    return "\n".join([f"{name}([", *lines, "])"])
 
 
 def call_text(name: str, *arguments: object, **options: tuple[object, object]) -> str:

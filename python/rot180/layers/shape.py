@@ -1,14 +1,92 @@
-"""Layers that move values and compute nothing: Flatten and ZeroPad2d."""
+"""Layers that move values and compute nothing: Identity, Reshape, Flatten and ZeroPad2d."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from rot180.arguments import FloatArray, expect_shape
-from rot180.geometry import Padding, frozen, padding_sides
+from rot180.geometry import Padding, frozen, padding_sides, positive_int
 from rot180.layers.layer import Layer, call_text, image_shape
+
+
+class Identity(Layer):
+    """y = x: the straight way past other layers, in `Residual` and `Concat`.
+
+    Examples
+    --------
+    >>> import numpy as np, rot180
+    >>> rot180.Identity().forward(np.array([[1.0, 2.0]])).tolist()
+    [[1.0, 2.0]]
+    """
+
+    def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
+        """Return x itself."""
+        if training:
+            self._save(x.shape)
+        return x
+
+    def backward(self, dy: FloatArray, *, input_grad: bool = True) -> FloatArray | None:
+        """Return dy itself."""
+        (shape,) = self._take_saved()
+        expect_shape("dy", dy, shape, "the shape of y")
+        return dy if input_grad else None
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return `input_shape`."""
+        return tuple(input_shape)
+
+    def __repr__(self) -> str:
+        return call_text("Identity")
+
+
+class Reshape(Layer):
+    """The numbers of each sample in another shape: x (N, ...) to y (N, *shape).
+
+    Parameters
+    ----------
+    shape
+        Of one sample, without the batch axis: ints of at least 1.
+
+    Examples
+    --------
+    >>> import numpy as np, rot180
+    >>> reshape = rot180.Reshape((4, 4, 2))
+    >>> reshape.forward(np.ones((5, 32)), training=True).shape
+    (5, 4, 4, 2)
+    >>> reshape.backward(np.ones((5, 4, 4, 2))).shape
+    (5, 32)
+    """
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self.shape = tuple(positive_int(f"shape[{axis}]", n) for axis, n in enumerate(shape))
+
+    def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
+        """Compute y (N, *shape) from x (N, ...); a view of x where NumPy can make one."""
+        shape = (*x.shape[:1], *self.output_shape(x.shape[1:]))
+        if training:
+            self._save(x.shape)
+        return x.reshape(shape)
+
+    def backward(self, dy: FloatArray, *, input_grad: bool = True) -> FloatArray | None:
+        """Give dy the shape of x."""
+        (shape,) = self._take_saved()
+        expect_shape("dy", dy, (*shape[:1], *self.shape), "the shape of y")
+        return dy.reshape(shape) if input_grad else None
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return `shape`, or raise ValueError unless it has as many numbers as `input_shape`."""
+        if math.prod(input_shape) != math.prod(self.shape):
+            raise ValueError(
+                f"a sample of shape {tuple(input_shape)} has {math.prod(input_shape)} numbers, "
+                f"shape={self.shape} holds {math.prod(self.shape)}"
+            )
+        return self.shape
+
+    def __repr__(self) -> str:
+        return call_text("Reshape", self.shape)
 
 
 class Flatten(Layer):

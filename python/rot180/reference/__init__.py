@@ -17,6 +17,7 @@ from rot180.reference.activation import (
     tanh,
     tanh_grad_input,
 )
+from rot180.reference.add import add, add_grad_input
 from rot180.reference.conv2d import (
     conv2d,
     conv2d_grad_bias,
@@ -51,6 +52,8 @@ from rot180.reference.pool2d import (
 
 __all__ = [
     "adam_step",
+    "add",
+    "add_grad_input",
     "avg_pool2d",
     "avg_pool2d_grad_input",
     "conv2d",
