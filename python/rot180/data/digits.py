@@ -1,29 +1,16 @@
-"""Data sets, ready for a network: images (N, H, W, C) from 0 to 1 and integer labels."""
+"""The handwritten digits that come with scikit-learn."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from rot180.data.image_data import ImageData
 
 # The split is a property of the data set, the same for every run: runs with different seeds can
 # then be compared, and nothing that was trained on is ever counted as held out.
 SPLIT_SEED = 0
-
-
-class ImageData(NamedTuple):
-    """A data set in two parts: one to train on, one held out to be tested on.
-
-    Images are float32 (N, H, W, C) from 0 to 1, labels int64 (N,), and ``class_names[label]`` says
-    what a label means.
-    """
-
-    x_train: npt.NDArray[np.float32]
-    y_train: npt.NDArray[np.int64]
-    x_test: npt.NDArray[np.float32]
-    y_test: npt.NDArray[np.int64]
-    class_names: tuple[str, ...]
 
 
 def load_digits() -> ImageData:
