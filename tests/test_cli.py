@@ -249,7 +249,7 @@ class TestInterrupt:
         def interrupt(*arguments):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("rot180.cli.train.EpochKeeper.on_batch_end", interrupt)
+        monkeypatch.setattr("rot180.cli.train.EpochKeeper.on_train_batch_end", interrupt)
         assert main(["train", "--out", str(tmp_path)]) == 130
         assert capsys.readouterr().err == (
             "rot180: stopped: nothing was saved before the end of the first epoch\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import signal
 import sys
 import threading
@@ -85,10 +84,9 @@ def test_fit_is_the_loop_by_hand():
     trainer, by_hand = classifier(), classifier()
     history = trainer.fit(x, labels, epochs=2, batch_size=16, seed=5)
 
-    rng = np.random.default_rng(5)
     losses = []
-    for _ in range(2):
-        order = rng.permutation(50)
+    for epoch in (1, 2):
+        order = np.random.default_rng([5, epoch]).permutation(50)
         total = 0.0
         for start in (0, 16, 32, 48):  # the last batch has two
             batch = order[start : start + 16]
@@ -220,8 +218,7 @@ def test_bad_data_is_refused_before_the_first_step(x, y, error, message):
         trainer.fit(x, y, batch_size=2)
     with pytest.raises(error, match=message):
         trainer.evaluate(x, y)
-    message = re.sub(r"\b([xy])( has|\\\[)", r"validation \1\2", message)
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=f"validation_data: .*{message}"):
         trainer.fit(X, LABELS, validation_data=(x, y))
     assert same(values(trainer), before)
     assert trainer.optimizer.step_count == 0
@@ -323,7 +320,7 @@ def test_ctrl_c_in_a_step_ends_the_step_first(progress, capsys):
 
 def test_ctrl_c_between_steps():
     class Interrupt(Callback):
-        def on_batch_end(self, trainer, epoch, batch, logs):
+        def on_train_batch_end(self, trainer, epoch, batch, logs):
             if batch == 2:
                 raise KeyboardInterrupt
 
@@ -354,7 +351,7 @@ def test_callbacks_are_called_in_order():
         def on_epoch_begin(self, trainer, epoch):
             events.append(f"epoch {epoch}")
 
-        def on_batch_end(self, trainer, epoch, batch, logs):
+        def on_train_batch_end(self, trainer, epoch, batch, logs):
             events.append(f"batch {epoch}.{batch} {sorted(logs)}")
 
         def on_epoch_end(self, trainer, epoch, logs):
@@ -414,7 +411,7 @@ def test_progress_on_a_terminal(progress, monkeypatch):
 
 
 def test_progress_without_tqdm(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     monkeypatch.setattr(sys, "stderr", Terminal())
     classifier().fit(X, LABELS)
     assert sys.stderr.getvalue() == ""

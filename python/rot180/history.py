@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from rot180.io import PathLike, atomic_write
 
@@ -11,8 +15,13 @@ from rot180.io import PathLike, atomic_write
 class History(Mapping[str, list[float]]):
     """A mapping from names to lists with one number for each epoch.
 
-    The names are ``"loss"``, ``"accuracy"`` (with `CrossEntropy`), ``"val_loss"`` and
-    ``"val_accuracy"`` (with validation data) and ``"seconds"``.
+    The names are ``"loss"`` and those of the metrics, with validation data the same ones after
+    ``"val_"``, and ``"seconds"``.
+
+    Parameters
+    ----------
+    names
+        Of the lists, as far as they are known before the first epoch.
 
     Examples
     --------
@@ -26,8 +35,8 @@ class History(Mapping[str, list[float]]):
     2
     """
 
-    def __init__(self) -> None:
-        self._columns: dict[str, list[float]] = {}
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._columns: dict[str, list[float]] = {name: [] for name in names}
         self.epochs = 0
 
     def append(self, logs: Mapping[str, float]) -> None:
@@ -38,11 +47,42 @@ class History(Mapping[str, list[float]]):
         ValueError
             If the names differ.
         """
-        if self.epochs and set(logs) != set(self._columns):
+        if self._columns and set(logs) != set(self._columns):
             raise ValueError(f"the epoch has {sorted(logs)}, expected {sorted(self._columns)}")
         for name, number in logs.items():
             self._columns.setdefault(name, []).append(float(number))
         self.epochs += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the lists as arrays, to be kept in a checkpoint."""
+        columns: dict[str, npt.NDArray[np.float64]] = {
+            name: np.array(column, np.float64) for name, column in self._columns.items()
+        }
+        return {"names": list(columns), "columns": columns}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned, in place of what was there.
+
+        Raises
+        ------
+        ValueError
+            If it is no such state.
+        """
+        names, columns = state.get("names"), state.get("columns")
+        if (
+            not isinstance(names, list)
+            or not isinstance(columns, Mapping)
+            or not all(isinstance(name, str) for name in names)
+            or sorted(names) != sorted(columns)
+            or not all(
+                isinstance(column, np.ndarray) and column.ndim == 1 and column.dtype == np.float64
+                for column in columns.values()
+            )
+            or len({len(column) for column in columns.values()}) > 1
+        ):
+            raise ValueError("the state is not that of a history: lists of one length by name")
+        self._columns = {name: columns[name].tolist() for name in names}
+        self.epochs = max(map(len, self._columns.values()), default=0)
 
     def to_csv(self, path: PathLike) -> None:
         """Write one row an epoch, with the epoch's number first; whole or not at all.
@@ -101,5 +141,7 @@ class History(Mapping[str, list[float]]):
         return len(self._columns)
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name}={column[-1]:.4g}" for name, column in self._columns.items())
+        last = ", ".join(
+            f"{name}={column[-1]:.4g}" for name, column in self._columns.items() if column
+        )
         return f"History({self.epochs} epochs" + (f", last: {last})" if last else ")")

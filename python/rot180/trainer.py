@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import errno
 import math
-import signal
-import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+import operator
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from rot180.arguments import class_labels
-from rot180.callbacks import Callback
+from rot180.arguments import class_labels, real_number
+from rot180.callbacks.callback import Callback
+from rot180.callbacks.callback_list import CallbackList
+from rot180.checkpoint import checkpoints_in, read_checkpoint, write_checkpoint
+from rot180.data import Dataset
 from rot180.geometry import positive_int
 from rot180.history import History
+from rot180.interrupts import Interrupts
+from rot180.io import PathLike, check_tensors, model_tensors
 from rot180.layers import Layer
 from rot180.losses import CrossEntropy, Loss
+from rot180.metrics import Means, Metric, named_metrics
 from rot180.optim import Optimizer
+from rot180.position import Position
+from rot180.progress import Bars
+from rot180.samples import Samples, split
 
-Array = npt.NDArray[Any]
+Array: TypeAlias = npt.NDArray[Any]
+
+# Samples in one forward pass where nothing is trained and nobody says otherwise.
+EVALUATION_BATCH = 256
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -39,12 +51,23 @@ class Trainer:
     optimizer
         Built with this model's parameters.
     loss
-        `CrossEntropy` (labels as targets; accuracy is reported too) or another loss.
+        `CrossEntropy` (labels as targets) or another loss.
+    metrics
+        What to report beside the loss: names of `rot180.metrics`, ``"top5_accuracy"`` for one, and
+        functions of (prediction, target), which go by their own name. None stands for
+        ``["accuracy"]`` with `CrossEntropy` and for none with other losses.
+
+    Attributes
+    ----------
+    history : History
+        The figures of the epochs of the last `fit`, as far as it has come.
+    stop_training : bool
+        Set by a callback to end the training after the epoch.
 
     Raises
     ------
     ValueError
-        If none of the optimizer's parameters is the model's.
+        If none of the optimizer's parameters is the model's, or a metric is unknown.
 
     Examples
     --------
@@ -64,7 +87,13 @@ class Trainer:
     (200, 2)
     """
 
-    def __init__(self, model: Layer, optimizer: Optimizer, loss: Loss) -> None:
+    def __init__(
+        self,
+        model: Layer,
+        optimizer: Optimizer,
+        loss: Loss,
+        metrics: Sequence[str | Metric] | None = None,
+    ) -> None:
         trained = {id(parameter) for parameter in optimizer.parameters}
         if not any(id(parameter) in trained for parameter in model.parameters()):
             raise ValueError(
@@ -73,15 +102,22 @@ class Trainer:
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
+        self.metrics = named_metrics(metrics, loss)
+        self.history = History()
+        self.stop_training = False
+        self._position: Position | None = None
+        self._callbacks = CallbackList([])
+        self._resumed: _Resumed | None = None
 
     def fit(
         self,
-        x: Array,
-        y: Array,
+        x: Array | Dataset,
+        y: Array | None = None,
         *,
         epochs: int = 1,
         batch_size: int = 32,
-        validation_data: tuple[Array, Array] | None = None,
+        validation_data: Dataset | tuple[Array, Array] | None = None,
+        validation_split: float | None = None,
         callbacks: Sequence[Callback] = (),
         shuffle: bool = True,
         seed: int | None = 0,
@@ -90,12 +126,15 @@ class Trainer:
         """Train for some epochs. The same seed gives the same bits.
 
         Everything about the data is checked before the first step. Ctrl-C ends the step that is
-        under way and then raises KeyboardInterrupt: the model is as that step left it.
+        under way, lets the callbacks save what they keep, and then raises KeyboardInterrupt; a
+        second Ctrl-C stops at once.
+
+        After `resume`, the same call goes on where the checkpoint was written.
 
         Parameters
         ----------
         x
-            Samples, (N, ...), of the model's dtype.
+            Samples, (N, ...), of the model's dtype; or a `rot180.data.Dataset`, without `y`.
         y
             Targets: (N,) integer labels for `CrossEntropy`, otherwise what the loss takes.
         epochs
@@ -103,67 +142,74 @@ class Trainer:
         batch_size
             Samples in a step; the last batch of an epoch may be smaller.
         validation_data
-            (x, y) to evaluate after every epoch.
+            (x, y), or a `Dataset`, to evaluate after every epoch.
+        validation_split
+            Share of the samples, between 0 and 1, to hold out for validation instead; drawn by the
+            seed, and not augmented.
         callbacks
-            See `rot180.callbacks.Callback`.
+            See `rot180.callbacks`.
         shuffle
             Draw a new order for every epoch.
         seed
-            For `numpy.random.default_rng`, which draws the orders.
+            What the orders and the augmentations are drawn from: epoch e has its order from
+            ``numpy.random.default_rng([seed, e])``, and batch b of it what its augmentations draw
+            from ``default_rng([seed, e, b])``. None takes another seed each time.
         progress
             True shows a bar on stderr (needs tqdm), False does not; None shows it if stderr is a
-            terminal and tqdm is installed.
+            terminal, or in a notebook, and tqdm is installed.
 
         Returns
         -------
         History
-            ``"loss"`` and ``"accuracy"`` are means over an epoch's batches, each computed before
-            its step; ``"val_loss"`` and ``"val_accuracy"`` are computed after the last one.
+            ``"loss"`` and the metrics are means over an epoch's batches, each computed before its
+            step; ``"val_loss"`` and the like are computed after the last one.
 
         Raises
         ------
         ValueError, TypeError
             If x and y do not fit each other or the model, a label is out of range or not an
-            integer, there are no samples, or an option is out of range.
+            integer, there are no samples, or an option is out of range; after `resume`, if the
+            training was another one.
         NonFiniteLossError
             A FloatingPointError: the loss of a batch is NaN or infinite. Names the epoch and the
             step; that step has not changed the parameters.
         ImportError
             If ``progress=True`` and tqdm is missing.
         """
-        x, y = self._checked_data("x", x, "y", y)
         epochs = positive_int("epochs", epochs)
         batch_size = positive_int("batch_size", batch_size)
-        if validation_data is not None:
-            validation_data = self._checked_validation(validation_data)
-        rng = np.random.default_rng(seed)
-        bars = _Bars(progress, epochs)
-        history = History()
-
-        for callback in callbacks:
-            callback.on_train_begin(self)
-        for epoch in range(1, epochs + 1):
-            for callback in callbacks:
-                callback.on_epoch_begin(self, epoch)
-            start = time.perf_counter()
-            order = rng.permutation(len(x)) if shuffle else np.arange(len(x))
-            batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-            with bars.epoch(epoch, len(batches)) as bar:
-                logs = self._train_epoch(x, y, batches, epoch, callbacks, bar)
-                if validation_data is not None:
-                    figures = self._evaluate(*validation_data, batch_size=256)
-                    logs |= {f"val_{name}": number for name, number in figures.items()}
-                logs["seconds"] = time.perf_counter() - start
-                bar.show(logs)
-            history.append(logs)
-            for callback in callbacks:
-                callback.on_epoch_end(self, epoch, logs)
-        for callback in callbacks:
-            callback.on_train_end(self)
+        seed = self._seed(seed)
+        samples, held_out = self._parts(x, y, validation_data, validation_split, seed)
+        names = ["loss", *self.metrics]
+        position = Position(seed, batch_size, bool(shuffle), len(samples), names)
+        held_out_names = [f"val_{name}" for name in names if held_out is not None]
+        history = History([*names, *held_out_names, "seconds"])
+        callback_list = CallbackList(callbacks)
+        bars = Bars(progress, epochs)
+        if self._resumed is not None:
+            self._resumed.expect(position, history, epochs)
+            position, history = self._resumed.position, self._resumed.history
+        self._position, self.history, self._callbacks = position, history, callback_list
+        with Interrupts() as interrupts:
+            self.stop_training = False
+            callback_list.call("on_train_begin", self)
+            if self._resumed is not None:
+                callback_list.load_state_dict(self._resumed.callbacks)
+                self.stop_training = self._resumed.stop_training
+                self._resumed = None
+            position.start_clock()
+            while position.epoch <= epochs and not self.stop_training:
+                self._train_epoch(samples, held_out, bars, interrupts)
+            callback_list.call("on_train_end", self)
         return history
 
-    def evaluate(self, x: Array, y: Array, batch_size: int = 256) -> dict[str, float]:
-        """Compute the mean loss over some data, and the accuracy with `CrossEntropy`.
+    def evaluate(
+        self,
+        x: Array | Dataset,
+        y: Array | None = None,
+        batch_size: int = EVALUATION_BATCH,
+    ) -> dict[str, float]:
+        """Compute the mean loss over some data, and the metrics.
 
         Parameters
         ----------
@@ -182,16 +228,16 @@ class Trainer:
         ValueError, TypeError
             As in `fit`.
         """
-        x, y = self._checked_data("x", x, "y", y)
-        return self._evaluate(x, y, positive_int("batch_size", batch_size))
+        samples = Samples(self._dataset(x, y))
+        return self._evaluate(samples, positive_int("batch_size", batch_size))
 
-    def predict(self, x: Array, batch_size: int = 256) -> Array:
+    def predict(self, x: Array | Dataset, batch_size: int = EVALUATION_BATCH) -> Array:
         """Compute the model's output: logits, if it was trained with `CrossEntropy`.
 
         Parameters
         ----------
         x
-            Samples, (N, ...).
+            Samples, (N, ...), or a `Dataset`.
         batch_size
             Samples in one forward pass.
 
@@ -200,162 +246,333 @@ class Trainer:
         Array
             (N, ...). ``trainer.predict(x).argmax(axis=1)`` are the predicted labels.
         """
-        x = np.asarray(x)
         batch_size = positive_int("batch_size", batch_size)
+        if not isinstance(x, Dataset):
+            x = np.asarray(x)
         starts = range(0, max(len(x), 1), batch_size)  # no samples: one empty batch
-        return np.concatenate([self.model.forward(x[i : i + batch_size]) for i in starts])
+        slices = [slice(start, start + batch_size) for start in starts]
+        if isinstance(x, Dataset):
+            return np.concatenate([self.model.forward(x.batch(part)[0]) for part in slices])
+        return np.concatenate([self.model.forward(x[part]) for part in slices])
+
+    def save_checkpoint(self, path: PathLike) -> None:
+        """Write all that `resume` needs to a file, whole or not at all.
+
+        `rot180.callbacks.Checkpoints` does it during a training, after all other callbacks.
+
+        Parameters
+        ----------
+        path
+            The file, replaced if it exists.
+
+        Raises
+        ------
+        RuntimeError
+            If no training has begun.
+        OSError
+            If the file cannot be written; one that was there before is untouched.
+        """
+        if self._position is None:
+            raise RuntimeError("no training has begun: save the weights with rot180.io instead")
+        generators = self.model.named_generators().items()
+        write_checkpoint(
+            path,
+            {
+                "model": model_tensors(self.model),
+                "optimizer": self.optimizer.state_dict(),
+                "lr": self.optimizer.lr,
+                "generators": {name: rng.bit_generator.state for name, rng in generators},
+                "position": self._position.state_dict(),
+                "history": self.history.state_dict(),
+                "callbacks": self._callbacks.state_dict(),
+                "stop_training": self.stop_training,
+            },
+        )
+
+    def resume(self, path: PathLike, *, missing_ok: bool = False) -> Path | None:
+        """Take over a checkpoint; the next `fit` goes on where it was written, to the same bits.
+
+        Build model, optimizer and trainer, and call `fit`, as for the training that was
+        interrupted; `epochs` may be more than then. The number of threads may be another one. The
+        model and the optimizer are as they were at once, the rest from the beginning of `fit`.
+
+        Parameters
+        ----------
+        path
+            A file that `save_checkpoint` or `rot180.callbacks.Checkpoints` wrote; or a folder of
+            them, of which the last one that loads is taken. A warning names those that do not.
+        missing_ok
+            Whether to return None if there is no checkpoint, so that the same program begins a
+            training and goes on with it.
+
+        Returns
+        -------
+        Path or None
+            Which file was taken.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no checkpoint, unless ``missing_ok=True``.
+        ValueError
+            If the file is damaged, or it is of another model or optimizer: names the path and what
+            is wrong or missing. Nothing has changed then.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> import numpy as np, rot180
+        >>> def build():
+        ...     model = rot180.Sequential([rot180.Linear(2, 1, rng=np.random.default_rng(0))])
+        ...     adam = rot180.optim.Adam(model.parameters())
+        ...     return rot180.Trainer(model, adam, rot180.losses.MeanSquaredError())
+        >>> x, y = np.ones((8, 2), np.float32), np.ones((8, 1), np.float32)
+        >>> whole, stopped, resumed = build(), build(), build()
+        >>> _ = whole.fit(x, y, epochs=5)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "checkpoint.safetensors"
+        ...     _ = stopped.fit(x, y, epochs=2)
+        ...     stopped.save_checkpoint(path)
+        ...     _ = resumed.resume(path)
+        >>> resumed.fit(x, y, epochs=5)["loss"] == whole.history["loss"]
+        True
+        """
+        path = Path(path)
+        if not path.is_dir():
+            if missing_ok and not path.exists():
+                return None
+            self._take(path)
+            return path
+        first_error: Exception | None = None
+        for candidate in reversed(checkpoints_in(path).values()):
+            try:
+                self._take(candidate)
+            except FileNotFoundError:  # another process has removed it
+                continue
+            except (OSError, ValueError) as error:
+                first_error = first_error or error
+                continue
+            if first_error is not None:
+                warnings.warn(f"resumed from {candidate}: {first_error}", stacklevel=2)
+            return candidate
+        if first_error is not None:
+            raise first_error
+        if missing_ok:
+            return None
+        raise FileNotFoundError(errno.ENOENT, "there is no checkpoint in the folder", str(path))
 
     def _train_epoch(
-        self,
-        x: Array,
-        y: Array,
-        batches: list[Array],
-        epoch: int,
-        callbacks: Sequence[Callback],
-        bar: _Bar,
-    ) -> dict[str, float]:
-        means = _Means()
-        for number, chosen in enumerate(batches, start=1):
-            target = y[chosen]
-            output = self.model.forward(x[chosen], training=True)
-            loss = self.loss.forward(output, target)
-            if not math.isfinite(loss):
-                raise NonFiniteLossError(
-                    f"the loss is {loss} in epoch {epoch}, step {number} of {len(batches)}: "
-                    "check x for NaN and inf, lower the learning rate, or clip the gradients"
-                )
-            self.optimizer.zero_grad()
-            self.model.backward(self.loss.backward(), input_grad=False)
-            with _uninterrupted():
-                self.optimizer.step()
-            means.add(self._figures(loss, output, target), len(chosen))
+        self, samples: Samples, held_out: Samples | None, bars: Bars, interrupts: Interrupts
+    ) -> None:
+        position, callbacks, metrics = self._position, self._callbacks, self.metrics.values()
+        assert position is not None
+        model, loss, optimizer, means = self.model, self.loss, self.optimizer, position.means
+        epoch, total = position.epoch, position.batches_in_epoch
+        if position.batch == 0:
+            callbacks.call("on_epoch_begin", self, epoch)
+        before = callbacks.hooks("on_train_batch_begin")
+        after = callbacks.hooks("on_train_batch_end")
+        with (
+            bars.epoch(epoch, total, position.batch) as bar,
+            closing(samples.to_train_on(position)) as batches,
+        ):
+            for batch, (x, y) in enumerate(batches, position.batch + 1):
+                for hook in before:
+                    hook(self, epoch, batch)
+                output = model.forward(x, training=True)
+                number = loss.forward(output, y)
+                if not math.isfinite(number):
+                    raise NonFiniteLossError(
+                        f"the loss is {number} in epoch {epoch}, step {batch} of {total}: "
+                        "check x for NaN and inf, lower the learning rate, or clip the gradients"
+                    )
+                optimizer.zero_grad()
+                model.backward(loss.backward(), input_grad=False)
+                optimizer.step()
+                means.add([number, *[metric(output, y) for metric in metrics]], len(x))
+                position.batch = batch
+                if after:
+                    logs = means.result()
+                    for hook in after:
+                        hook(self, epoch, batch, logs)
+                bar.advance(means.result)
+                if interrupts.pending:
+                    self._interrupted(interrupts)
             logs = means.result()
-            for callback in callbacks:
-                callback.on_batch_end(self, epoch, number, logs)
-            bar.advance(logs)
+            if held_out is not None:
+                figures = self._evaluate(held_out, EVALUATION_BATCH, interrupts)
+                logs |= {f"val_{name}": number for name, number in figures.items()}
+            logs["seconds"] = position.seconds
+            bar.show(logs)
+        self.history.append(logs)
+        position.next_epoch()
+        callbacks.call("on_epoch_end", self, epoch, logs)
+        if interrupts.pending:
+            self._interrupted(interrupts)
+
+    def _interrupted(self, interrupts: Interrupts) -> None:
+        self._callbacks.call("on_interrupt", self)
+        interrupts.deliver()
+
+    def _evaluate(
+        self, samples: Samples, batch_size: int, interrupts: Interrupts | None = None
+    ) -> dict[str, float]:
+        means = Means(["loss", *self.metrics])
+        for x, y in samples.in_order(batch_size):
+            output = self.model.forward(x)
+            number = self.loss.forward(output, y)
+            means.add([number, *[metric(output, y) for metric in self.metrics.values()]], len(x))
+            if interrupts is not None and interrupts.pending:
+                self._interrupted(interrupts)
         return means.result()
 
-    def _evaluate(self, x: Array, y: Array, batch_size: int) -> dict[str, float]:
-        means = _Means()
-        for start in range(0, len(x), batch_size):
-            output = self.model.forward(x[start : start + batch_size])
-            target = y[start : start + batch_size]
-            loss = self.loss.forward(output, target)
-            means.add(self._figures(loss, output, target), len(target))
-        return means.result()
+    def _take(self, path: Path) -> None:
+        """Take over a checkpoint, when all of it has been checked."""
+        state = read_checkpoint(path)
+        own, generators = model_tensors(self.model), self.model.named_generators()
+        arrays = _section(path, state, "model")
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError(f"{path} is damaged: the model has something else than arrays")
+        check_tensors(path, arrays, own)
+        saved_generators = _section(path, state, "generators")
+        try:
+            _check_generators(saved_generators, generators)
+            position = Position.from_state_dict(_section(path, state, "position"))
+            history = History()
+            history.load_state_dict(_section(path, state, "history"))
+            callbacks = _section(path, state, "callbacks")
+            lr = real_number("lr", state.get("lr"))
+            self.optimizer.load_state_dict(_section(path, state, "optimizer"))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: {error}") from error
+        for name, array in own.items():
+            np.copyto(array, arrays[name])
+        for name, generator in generators.items():
+            generator.bit_generator.state = saved_generators[name]
+        self.optimizer.lr = lr
+        self._position = None
+        self._resumed = _Resumed(
+            path, position, history, callbacks, state.get("stop_training") is True
+        )
 
-    def _figures(self, loss: float, output: Array, target: Array) -> dict[str, float]:
-        if not isinstance(self.loss, CrossEntropy):
-            return {"loss": loss}
-        return {"loss": loss, "accuracy": float(np.mean(output.argmax(axis=1) == target))}
+    def _seed(self, seed: int | None) -> int:
+        if seed is None:
+            if self._resumed is not None:
+                return self._resumed.position.seed
+            return int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
+        try:
+            number = operator.index(seed)
+        except TypeError:
+            raise TypeError(f"seed must be an int or None, got {seed!r}") from None
+        if number < 0:
+            raise ValueError(f"seed must be at least 0, got {number}")
+        return number
 
-    def _checked_validation(self, data: tuple[Array, Array]) -> tuple[Array, Array]:
-        if not isinstance(data, tuple | list) or len(data) != 2:
-            raise TypeError(f"validation_data must be a pair (x, y), got {type(data).__name__}")
-        return self._checked_data("validation x", data[0], "validation y", data[1])
+    def _parts(
+        self,
+        x: Array | Dataset,
+        y: Array | None,
+        validation_data: Dataset | tuple[Array, Array] | None,
+        validation_split: float | None,
+        seed: int,
+    ) -> tuple[Samples, Samples | None]:
+        """Return the samples to train on, and those that are held out."""
+        dataset = self._dataset(x, y)
+        if validation_split is not None:
+            if validation_data is not None:
+                raise ValueError("validation_data and validation_split are both given: pass one")
+            return split(dataset, validation_split, seed)
+        if validation_data is not None:
+            return Samples(dataset), Samples(self._validation_dataset(validation_data))
+        return Samples(dataset), None
 
-    def _checked_data(self, x_name: str, x: Array, y_name: str, y: Array) -> tuple[Array, Array]:
-        x, y = np.asarray(x), np.asarray(y)
-        if x.ndim == 0 or y.ndim == 0 or len(x) == 0:
-            raise ValueError(
-                f"{x_name} has shape {x.shape} and {y_name} has shape {y.shape}: "
-                "expected at least one sample along the first axis"
-            )
-        if len(x) != len(y):
-            raise ValueError(
-                f"{x_name} has {len(x)} samples and {y_name} has {len(y)}, expected as many"
-            )
-        output_shape = self.model.output_shape(x.shape[1:])
+    def _validation_dataset(self, data: Dataset | tuple[Array, Array]) -> Dataset:
+        try:
+            if isinstance(data, Dataset):
+                return self._dataset(data, None)
+            if isinstance(data, tuple | list) and len(data) == 2:
+                return self._dataset(*data)
+        except (TypeError, ValueError) as error:
+            error.args = (f"validation_data: {error}",)
+            raise
+        raise TypeError(
+            f"validation_data must be a pair (x, y) or a Dataset, got {type(data).__name__}"
+        )
+
+    def _dataset(self, x: Array | Dataset, y: Array | None) -> Dataset:
+        """Return the data as a data set that fits the model and the loss."""
+        if isinstance(x, Dataset):
+            if y is not None:
+                raise TypeError("x is a Dataset, which has its own targets: leave y out")
+            dataset = x
+        elif y is None:
+            raise TypeError("y is missing: pass targets, or a rot180.data.Dataset as x")
+        else:
+            dataset = Dataset(x, y)
+        output_shape = self.model.output_shape(dataset.input_shape)
         if isinstance(self.loss, CrossEntropy):
-            _check_labels(y_name, y, output_shape)
-        return x, y
+            _check_labels(dataset.y, output_shape)
+        return dataset
 
 
-def _check_labels(name: str, labels: Array, output_shape: tuple[int, ...]) -> None:
+class _Resumed(NamedTuple):
+    """What `fit` takes over from a checkpoint."""
+
+    path: Path
+    position: Position
+    history: History
+    callbacks: dict[str, Any]
+    stop_training: bool
+
+    def expect(self, position: Position, history: History, epochs: int) -> None:
+        """Refuse to go on with other data or options than those before."""
+        try:
+            self.position.expect(position)
+            if set(self.history) != set(history):
+                raise ValueError(
+                    f"its history has {list(self.history)}, this fit would have {list(history)}: "
+                    "pass validation data and metrics as then"
+                )
+            if self.position.epoch > epochs + 1:
+                raise ValueError(
+                    f"it has {self.position.epoch - 1} epochs behind it, this fit has "
+                    f"epochs={epochs}"
+                )
+        except ValueError as error:
+            error.args = (f"{self.path}: {error}",)
+            raise
+
+
+def _section(path: Path, state: Mapping[str, Any], name: str) -> dict[str, Any]:
+    section = state.get(name)
+    if not isinstance(section, dict):
+        raise ValueError(f"{path} misses {name!r}: it is no checkpoint of a training")
+    return section
+
+
+def _check_generators(
+    states: Mapping[str, Any], generators: Mapping[str, np.random.Generator]
+) -> None:
+    missing = sorted(generators.keys() - states.keys())
+    unknown = sorted(states.keys() - generators.keys())
+    if missing or unknown:
+        raise ValueError(
+            f"it has the states of the random generators {sorted(states)}, the model has "
+            f"{sorted(generators)}: it was saved from another model"
+        )
+    for name, generator in generators.items():
+        trial = type(generator.bit_generator)()
+        try:
+            trial.state = states[name]
+        except Exception as error:  # NumPy takes the state apart without looking at it first
+            raise ValueError(f"the state of the random generator {name}: {error}") from error
+
+
+def _check_labels(labels: Array, output_shape: tuple[int, ...]) -> None:
     """Check all labels at once, so that a bad one is found before the first step."""
     if len(output_shape) != 1:
         raise ValueError(
             f"the model's output for one sample has shape {output_shape}, expected (classes,) "
             "for CrossEntropy: end the model with Flatten() and Linear(features, classes)"
         )
-    class_labels(name, labels, len(labels), output_shape[0])
-
-
-class _Means:
-    """Means over samples of figures that come as means over batches."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._samples = 0
-
-    def add(self, figures: dict[str, float], samples: int) -> None:
-        for name, figure in figures.items():
-            self._sums[name] = self._sums.get(name, 0.0) + figure * samples
-        self._samples += samples
-
-    def result(self) -> dict[str, float]:
-        return {name: total / self._samples for name, total in self._sums.items()}
-
-
-class _Bars:
-    """Makes one progress bar for each epoch, or none."""
-
-    def __init__(self, progress: bool | None, epochs: int) -> None:
-        self._epochs = epochs
-        self._tqdm: Any = None
-        if progress or (progress is None and sys.stderr.isatty()):
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                if progress:
-                    raise ImportError(
-                        'the progress bar needs tqdm: pip install "rot180[train]"'
-                    ) from None
-            else:
-                self._tqdm = tqdm
-
-    @contextmanager
-    def epoch(self, epoch: int, batches: int) -> Iterator[_Bar]:
-        if self._tqdm is None:
-            yield _Bar(None)
-            return
-        with self._tqdm(
-            total=batches, desc=f"epoch {epoch}/{self._epochs}", unit="batch", file=sys.stderr
-        ) as bar:
-            yield _Bar(bar)
-
-
-class _Bar:
-    def __init__(self, bar: Any) -> None:
-        self._bar = bar
-
-    def advance(self, logs: dict[str, float]) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix(_shown(logs), refresh=False)
-            self._bar.update()
-
-    def show(self, logs: dict[str, float]) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix(_shown(logs))
-
-
-def _shown(logs: dict[str, float]) -> dict[str, str]:
-    return {name: f"{number:.4f}" for name, number in logs.items() if name != "seconds"}
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block has ended, so that no step is left half taken."""
-    previous = signal.getsignal(signal.SIGINT)
-    # Signals reach the main thread only; a handler that Python did not set cannot be put back.
-    if threading.current_thread() is not threading.main_thread() or previous is None:
-        yield
-        return
-    held: list[tuple[int, Any]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    if held and callable(previous):
-        previous(*held[0])
+    class_labels("y", labels, len(labels), output_shape[0])

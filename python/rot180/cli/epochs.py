@@ -47,7 +47,7 @@ class EpochKeeper(Callback):
         self._width = max(5, len(f"{epochs}/{epochs}"))
         self._print(f"{'epoch':<{self._width}}    loss  accuracy  val loss  val accuracy  seconds")
 
-    def on_batch_end(
+    def on_train_batch_end(
         self, trainer: Trainer, epoch: int, batch: int, logs: Mapping[str, float]
     ) -> None:
         """Move the bar."""
