@@ -8,6 +8,7 @@ void bind_conv2d(pybind11::module_& module);
 void bind_pool2d(pybind11::module_& module);
 void bind_memory(pybind11::module_& module);
 void bind_loss(pybind11::module_& module);
+void bind_norm(pybind11::module_& module);
 void bind_optim(pybind11::module_& module);
 
 PYBIND11_MODULE(_core, module) {
@@ -18,6 +19,7 @@ PYBIND11_MODULE(_core, module) {
     bind_pool2d(module);
     bind_memory(module);
     bind_loss(module);
+    bind_norm(module);
     bind_optim(module);
 }
 

@@ -157,6 +157,18 @@ struct FromPoints {
     int64_t rows, columns;
 };
 
+// A normalisation by channel of `size` values: rows of `period` values, one pixel or several, the
+// last of them perhaps shorter. Each place in a row has its coefficients:
+//   z = (x - center) * scale + shift
+template <class T>
+struct ChannelNorm {
+    const T* x;
+    int64_t size, period;
+    const T* center;
+    const T* scale;
+    const T* shift;
+};
+
 // One output row of a pooling: window columns clipped by the kernel, window rows by the driver.
 template <class T>
 struct PoolRow {
@@ -237,6 +249,18 @@ struct Kernels {
     void (*winograd_filter)(int taps, const ToPoints<T>&);
     // A^T m A, of size x size, 2 to 5. Returns whether every pixel is finite before the activation.
     bool (*winograd_output)(int size, const FromPoints<T>&);
+
+    // sum[j] += sum over rows of x - center, squares[j] += sum over rows of (x - center)^2; scale
+    // and shift are not read.
+    void (*add_moments)(const ChannelNorm<T>&, T* sum, T* squares);
+    // y = activation(z); activation as in CorrelateTiles.
+    void (*normalize)(const ChannelNorm<T>&, Activation, T* y);
+    // With gradient = dy * activation'(z), here of any activation:
+    // sum[j] += sum over rows of gradient, products[j] += sum over rows of gradient * (x - center)
+    void (*add_grad_moments)(const ChannelNorm<T>&, const T* dy, Activation, T* sum, T* products);
+    // dx = gradient * scale + (x - center) * slope + offset, slope and offset being (period) too
+    void (*normalize_grad)(const ChannelNorm<T>&, const T* dy, Activation, const T* slope,
+                           const T* offset, T* dx);
 
     void (*max_pool_row)(const PoolRow<T>&);
     void (*avg_pool_row)(const PoolRow<T>&);

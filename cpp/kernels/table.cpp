@@ -1,6 +1,7 @@
 // Gathers the kernels of one instruction set. CMake compiles this file once for each, with the
 // flags of that set and ROT180_KERNEL_TABLE naming the symbol.
 #include "add_rows.h"
+#include "channel_norm.h"
 #include "correlate_few.h"
 #include "correlate_tile.h"
 #include "depthwise_row.h"
@@ -30,6 +31,10 @@ constexpr Kernels<T> kernels() {
         winograd_input<T>,
         winograd_filter<T>,
         winograd_output<T>,
+        add_moments<T>,
+        normalize<T>,
+        add_grad_moments<T>,
+        normalize_grad<T>,
         max_pool_row<T>,
         avg_pool_row<T>,
         max_pool_grad_row<T>,

@@ -1,0 +1,117 @@
+#include "rot180/norm.h"
+
+#include <pybind11/stl.h>
+
+#include <optional>
+
+#include "array_view.h"
+
+namespace rot180 {
+namespace {
+
+using OptionalArray = std::optional<py::array>;
+
+template <class T>
+const T* read_or_null(const OptionalArray& array, const char* name, int64_t size) {
+    return array ? read<T>(*array, name, size) : nullptr;
+}
+
+template <class T>
+Affine<T> read_affine(const OptionalArray& weight, const OptionalArray& bias, Activation activation,
+                      int64_t size) {
+    return {read_or_null<T>(weight, "weight", size), read_or_null<T>(bias, "bias", size),
+            activation};
+}
+
+// x is (pixels, channels) with as many channels as `of`.
+int64_t channels_of(const py::array& x, const py::array& of) {
+    const int64_t channels = of.size();
+    if (channels < 1 || x.size() % channels != 0) {
+        throw py::value_error("x must be (..., channels) with as many channels as mean");
+    }
+    return channels;
+}
+
+void bound_batch_norm(const py::array& x, const py::array& mean, const py::array& var, double eps,
+                      const OptionalArray& weight, const OptionalArray& bias, Activation activation,
+                      py::array y) {
+    with_float_type(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const int64_t channels = channels_of(x, mean), pixels = x.size() / channels;
+        const T* input = read<T>(x, "x", x.size());
+        const T* centers = read<T>(mean, "mean", channels);
+        const T* variances = read<T>(var, "var", channels);
+        const Affine<T> affine = read_affine<T>(weight, bias, activation, channels);
+        T* output = write<T>(y, "y", x.size());
+        const py::gil_scoped_release release;
+        batch_norm<T>(pixels, channels, input, centers, variances, eps, affine, output);
+    });
+}
+
+void bound_batch_norm_training(const py::array& x, double eps, const OptionalArray& weight,
+                               const OptionalArray& bias, Activation activation, double momentum,
+                               OptionalArray running_mean, OptionalArray running_var, py::array y,
+                               py::array mean, py::array inv_std) {
+    if (running_mean.has_value() != running_var.has_value()) {
+        throw py::value_error("running_mean and running_var must be given both or neither");
+    }
+    with_float_type(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const int64_t channels = channels_of(x, mean), pixels = x.size() / channels;
+        if (pixels == 1) throw py::value_error("x has one value for each channel");
+        const T* input = read<T>(x, "x", x.size());
+        const Affine<T> affine = read_affine<T>(weight, bias, activation, channels);
+        T* mean_so_far = running_mean ? write<T>(*running_mean, "running_mean", channels) : nullptr;
+        T* var_so_far = running_var ? write<T>(*running_var, "running_var", channels) : nullptr;
+        T* output = write<T>(y, "y", x.size());
+        T* means = write<T>(mean, "mean", channels);
+        T* factors = write<T>(inv_std, "inv_std", channels);
+        const py::gil_scoped_release release;
+        batch_norm_training<T>(pixels, channels, input, eps, affine, momentum, mean_so_far,
+                               var_so_far, output, means, factors);
+    });
+}
+
+// Both gradients; dx None leaves that by the input out.
+void bound_batch_norm_grad(const py::array& dy, const py::array& x, const py::array& mean,
+                           const py::array& inv_std, const OptionalArray& weight,
+                           const OptionalArray& bias, Activation activation, OptionalArray dx,
+                           py::array dweight, py::array dbias) {
+    with_float_type(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const int64_t channels = channels_of(x, mean), pixels = x.size() / channels;
+        const T* delta = read<T>(dy, "dy", x.size());
+        const T* input = read<T>(x, "x", x.size());
+        const T* means = read<T>(mean, "mean", channels);
+        const T* factors = read<T>(inv_std, "inv_std", channels);
+        const Affine<T> affine = read_affine<T>(weight, bias, activation, channels);
+        T* result = dx ? write<T>(*dx, "dx", x.size()) : nullptr;
+        T* products = write<T>(dweight, "dweight", channels);
+        T* sums = write<T>(dbias, "dbias", channels);
+        const py::gil_scoped_release release;
+        if (dx) {
+            batch_norm_grad_input<T>(pixels, channels, delta, input, means, factors, affine, result,
+                                     products, sums);
+        } else {
+            batch_norm_grad_weight<T>(pixels, channels, delta, input, means, factors, affine,
+                                      products, sums);
+        }
+    });
+}
+
+}  // namespace
+
+void bind_norm(py::module_& module) {
+    module.def("batch_norm", &bound_batch_norm, py::arg("x"), py::arg("mean"), py::arg("var"),
+               py::arg("eps"), py::arg("weight"), py::arg("bias"), py::arg("activation"),
+               py::arg("y"));
+    module.def("batch_norm_training", &bound_batch_norm_training, py::arg("x"), py::arg("eps"),
+               py::arg("weight"), py::arg("bias"), py::arg("activation"), py::arg("momentum"),
+               py::arg("running_mean"), py::arg("running_var"), py::arg("y"), py::arg("mean"),
+               py::arg("inv_std"));
+    module.def("batch_norm_grad", &bound_batch_norm_grad, py::arg("dy"), py::arg("x"),
+               py::arg("mean"), py::arg("inv_std"), py::arg("weight"), py::arg("bias"),
+               py::arg("activation"), py::arg("dx"), py::arg("dweight"), py::arg("dbias"));
+}
+
+}  // namespace rot180

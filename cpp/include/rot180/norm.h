@@ -1,0 +1,48 @@
+// Normalisation of images, with its gradients.
+#pragma once
+
+#include <cstdint>
+
+#include "rot180/activation.h"
+
+namespace rot180 {
+
+// What follows the division by the standard deviation: activation(xhat * weight + bias). weight and
+// bias are (channels); null stands for ones and for zeros.
+template <class T>
+struct Affine {
+    const T* weight;
+    const T* bias;
+    Activation activation;
+};
+
+// Batch normalisation takes x, y and their gradients as (pixels, channels), the pixels of all
+// images together, and all statistics as (channels):
+//   y = activation((x - mean) / sqrt(var + eps) * weight + bias)
+template <class T>
+void batch_norm(int64_t pixels, int64_t channels, const T* x, const T* mean, const T* var,
+                double eps, const Affine<T>& affine, T* y);
+
+// The same by the mean and the biased variance of x itself. Writes the mean and
+// inv_std = 1 / sqrt(var + eps), and moves the running statistics, which may both be null, to
+// (1 - momentum) * running + momentum * of x; the variance it takes there is the unbiased one.
+// pixels != 1. Without pixels the running statistics stay.
+template <class T>
+void batch_norm_training(int64_t pixels, int64_t channels, const T* x, double eps,
+                         const Affine<T>& affine, double momentum, T* running_mean, T* running_var,
+                         T* y, T* mean, T* inv_std);
+
+// With xhat = (x - mean) * inv_std and g = dy * activation'(xhat * weight + bias):
+//   dweight = sum over pixels of g * xhat,   dbias = sum over pixels of g
+template <class T>
+void batch_norm_grad_weight(int64_t pixels, int64_t channels, const T* dy, const T* x,
+                            const T* mean, const T* inv_std, const Affine<T>& affine, T* dweight,
+                            T* dbias);
+
+// The gradient by x of batch_norm_training, and the two sums beside it:
+//   dx = weight * inv_std * (g - dbias / pixels - xhat * dweight / pixels)
+template <class T>
+void batch_norm_grad_input(int64_t pixels, int64_t channels, const T* dy, const T* x, const T* mean,
+                           const T* inv_std, const Affine<T>& affine, T* dx, T* dweight, T* dbias);
+
+}  // namespace rot180

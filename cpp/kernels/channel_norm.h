@@ -1,0 +1,122 @@
+// Normalisation by channel: sums for the statistics and for their gradient, and the passes that use
+// them. Memory sets the pace; rows are taken four at a time so that coefficients and sums travel
+// between cache and registers once for four vectors of x.
+#pragma once
+
+#include "activation_vector.h"
+#include "kernels.h"
+#include "vector_math.h"
+
+namespace rot180 {
+namespace {
+
+template <int R>
+struct Rows {
+    static constexpr int count = R;
+};
+
+// body(Lanes<W>, Rows<R>, column, at) for every vector of columns of R rows; `at` is its place in
+// the first of them.
+template <class T, class Body>
+inline void for_rows(int64_t size, int64_t period, Body&& body) {
+    int64_t first = 0;
+    for (; first + 4 * period <= size; first += 4 * period) {
+        for_lanes<T>(period, [&](auto lanes, int64_t column) {
+            body(lanes, Rows<4>{}, column, first + column);
+        });
+    }
+    for (; first < size; first += period) {
+        for_lanes<T>(
+            size - first < period ? size - first : period,
+            [&](auto lanes, int64_t column) { body(lanes, Rows<1>{}, column, first + column); });
+    }
+}
+
+template <class T>
+void add_moments(const ChannelNorm<T>& norm, T* sum, T* squares) {
+    for_rows<T>(norm.size, norm.period, [&](auto lanes, auto rows, int64_t column, int64_t at) {
+        constexpr int W = decltype(lanes)::count;
+        using V = Vector<T, W>;
+        const V center = load<T, W>(norm.center + column);
+        V differences = {}, their_squares = {};
+#pragma GCC unroll 4
+        for (int row = 0; row < decltype(rows)::count; ++row) {
+            const V difference = load<T, W>(norm.x + at + row * norm.period) - center;
+            differences += difference;
+            their_squares += difference * difference;
+        }
+        store<T, W>(sum + column, load<T, W>(sum + column) + differences);
+        store<T, W>(squares + column, load<T, W>(squares + column) + their_squares);
+    });
+}
+
+template <class T>
+void normalize(const ChannelNorm<T>& norm, Activation activation, T* y) {
+    for_rows<T>(norm.size, norm.period, [&](auto lanes, auto rows, int64_t column, int64_t at) {
+        constexpr int W = decltype(lanes)::count;
+        using V = Vector<T, W>;
+        const V center = load<T, W>(norm.center + column), scale = load<T, W>(norm.scale + column);
+        const V shift = load<T, W>(norm.shift + column);
+#pragma GCC unroll 4
+        for (int row = 0; row < decltype(rows)::count; ++row) {
+            const int64_t i = at + row * norm.period;
+            const V z = (load<T, W>(norm.x + i) - center) * scale + shift;
+            store<T, W>(y + i, rectify<T>(activation, z));
+        }
+    });
+}
+
+// dy times the activation's derivative at z.
+template <class T, int W>
+inline Vector<T, W> gradient_at(Activation activation, Vector<T, W> dy, Vector<T, W> z) {
+    // The derivatives of the others go by the sign, which is that of their output.
+    if (activation == Activation::sigmoid) z = sigmoid<T, W>(z);
+    if (activation == Activation::tanh) z = tanh<T, W>(z);
+    return times_derivative<T>(activation, dy, z, T(leaky_relu_slope));
+}
+
+template <class T>
+void add_grad_moments(const ChannelNorm<T>& norm, const T* dy, Activation activation, T* sum,
+                      T* products) {
+    for_rows<T>(norm.size, norm.period, [&](auto lanes, auto rows, int64_t column, int64_t at) {
+        constexpr int W = decltype(lanes)::count;
+        using V = Vector<T, W>;
+        const V center = load<T, W>(norm.center + column), scale = load<T, W>(norm.scale + column);
+        const V shift = load<T, W>(norm.shift + column);
+        V gradients = {}, their_products = {};
+#pragma GCC unroll 4
+        for (int row = 0; row < decltype(rows)::count; ++row) {
+            const int64_t i = at + row * norm.period;
+            const V difference = load<T, W>(norm.x + i) - center;
+            const V gradient =
+                gradient_at<T, W>(activation, load<T, W>(dy + i), difference * scale + shift);
+            gradients += gradient;
+            their_products += gradient * difference;
+        }
+        store<T, W>(sum + column, load<T, W>(sum + column) + gradients);
+        store<T, W>(products + column, load<T, W>(products + column) + their_products);
+    });
+}
+
+template <class T>
+void normalize_grad(const ChannelNorm<T>& norm, const T* dy, Activation activation, const T* slope,
+                    const T* offset, T* dx) {
+    for_rows<T>(norm.size, norm.period, [&](auto lanes, auto rows, int64_t column, int64_t at) {
+        constexpr int W = decltype(lanes)::count;
+        using V = Vector<T, W>;
+        const V center = load<T, W>(norm.center + column), scale = load<T, W>(norm.scale + column);
+        const V shift = load<T, W>(norm.shift + column);
+        const V factor = load<T, W>(slope + column), constant = load<T, W>(offset + column);
+#pragma GCC unroll 4
+        for (int row = 0; row < decltype(rows)::count; ++row) {
+            const int64_t i = at + row * norm.period;
+            const V difference = load<T, W>(norm.x + i) - center;
+            const V gradient =
+                gradient_at<T, W>(activation, load<T, W>(dy + i), difference * scale + shift);
+            store<T, W>(dx + i, gradient * scale + (difference * factor + constant));
+        }
+    });
+}
+
+}  // namespace
+}  // namespace rot180
