@@ -43,6 +43,7 @@ def operations(dtype, tiny):
     x, weight, y = full(X_SHAPE), full(KERNEL_SHAPE), full(Y_SHAPE)
     pixels, matrix, rows = full((2000, 48)), full((48, 40)), full((2000, 40))
     half, labels = full(X_SHAPE, 0.5), np.zeros(2000, np.int64)
+    channels, ones = full(24), full(24, 1)
     huge = 1 / float(np.finfo(dtype).smallest_normal)
     db, db_linear, db_transposed = full(16), full(40), full(24)
     f = functional
@@ -99,6 +100,22 @@ def operations(dtype, tiny):
             db_linear,
         ),
         "linear_grad_bias": lambda: (f.linear_grad_bias(rows),),
+        "batch_norm": lambda: (
+            f.batch_norm(x, channels, ones, 1e10 * ones),
+            f.batch_norm(large(X_SHAPE), channels, channels, channels, channels),
+        ),
+        "batch_norm_training": lambda: f.batch_norm_training(
+            x, 1e10 * ones, channels, running_mean=ones.copy(), running_var=channels.copy()
+        ),
+        "batch_norm_grad_input": lambda: (
+            f.batch_norm_grad_input(x, half, ones, ones, 1e10 * ones),
+            f.batch_norm_grad_input(large(X_SHAPE), x, channels, channels, channels),
+        ),
+        "batch_norm_grad_weight": lambda: (
+            f.batch_norm_grad_weight(large(X_SHAPE), x, ones, ones, bias_out=db_transposed),
+            f.batch_norm_grad_weight(x, large(X_SHAPE), channels, ones),
+            db_transposed,
+        ),
         "max_pool2d": lambda: (f.max_pool2d(x, 2),),
         "max_pool2d_grad_input": lambda: (
             f.max_pool2d_grad_input(*pooled(), X_SHAPE, 3, stride=1),

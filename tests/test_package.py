@@ -47,7 +47,7 @@ def test_functional_and_reference_are_twins():
         ours = inspect.signature(getattr(functional, name)).parameters
         theirs = inspect.signature(getattr(reference, name)).parameters
         extra = [p for p in ours if p not in theirs]
-        assert set(extra) <= {"algorithm", "out", "bias_out"}, name
+        assert set(extra) <= {"algorithm", "out", "weight_out", "bias_out"}, name
         assert [p for p in ours if p not in extra] == list(theirs), name
         for parameter in theirs:
             assert ours[parameter].default == theirs[parameter].default, (name, parameter)

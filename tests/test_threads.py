@@ -78,6 +78,30 @@ def every_transposed_pass(case, dtype):
     )
 
 
+def every_normalisation(dtype):
+    x, dy = (np.random.default_rng(i).normal(size=(9, 40, 41, 24)).astype(dtype) for i in (0, 1))
+    weight, bias = np.linspace(-2, 2, 48, dtype=dtype).reshape(2, 24)
+    running_mean, running_var, dw, db = np.zeros((4, 24), dtype)
+    y, *statistics = functional.batch_norm_training(
+        x, weight, bias, running_mean=running_mean, running_var=running_var, activation="relu"
+    )
+    arguments = (*statistics, weight, bias)
+    dx = functional.batch_norm_grad_input(
+        dy, x, *arguments, activation="relu", weight_out=dw, bias_out=db
+    )
+    return digest(
+        y,
+        *statistics,
+        running_mean,
+        running_var,
+        dx,
+        dw,
+        db,
+        functional.batch_norm_grad_weight(x, dy, *arguments, activation="tanh"),
+        functional.batch_norm(x, running_mean, running_var, weight, bias, activation="tanh"),
+    )
+
+
 def everything_else(dtype):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(16, 40, 40, 24)).astype(dtype)
@@ -144,6 +168,11 @@ def test_convolutions_have_the_same_bits(how, name, dtype, assert_same_bits, alg
 def test_transposed_convolutions_have_the_same_bits(how, name, dtype, assert_same_bits, algorithm):
     algorithm(how)
     assert_same_bits(every_transposed_pass, TRANSPOSED[name], dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_normalisation_has_the_same_bits(dtype, assert_same_bits):
+    assert_same_bits(every_normalisation, dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

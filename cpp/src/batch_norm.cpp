@@ -2,6 +2,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "denormals.h"
 #include "epilogue.h"
 #include "instruction_set.h"
 #include "parallel.h"
@@ -62,6 +63,7 @@ struct Coefficients {
     T *center, *scale, *shift;
 
     void set(const Pixels& all, const T* mean, const T* inv_std, const Affine<T>& affine) const {
+        const FlushDenormals flush;
         for (int64_t c = 0; c < all.channels; ++c) {
             center[c] = mean[c];
             scale[c] = affine.weight ? affine.weight[c] * inv_std[c] : inv_std[c];
@@ -106,21 +108,20 @@ class Workspace {
 
 int statistics_team(const Pixels& all) { return team_size(all.slots, 2 * all.size()); }
 
-// Mean and sum of squared differences from it, of one slot. Differences from the mean of its first
-// pixels are small enough to be squared and summed as they come: these pixels being part of the
-// slot, its variance is never smaller than a fixed share of the square of what that mean is off.
+// Mean and sum of squared differences from it, of one slot. Differences from the mean of a few
+// pixels, taken from all over the slot, are small enough to be squared and summed as they come.
 template <class T>
 void slot_moments(const Kernels<T>& kernels, const Pixels& all, const T* x,
                   const Workspace<T>& workspace, int64_t slot, int thread) {
-    constexpr int64_t few = 32;
     T* center = workspace.thread_row(thread, 0);
     T* sum = workspace.thread_row(thread, 1);
     T* squares = workspace.thread_row(thread, 2);
-    const int64_t pixels = all.count(slot);
+    const int64_t pixels = all.count(slot), few = std::min<int64_t>(pixels, 16);
+    const int64_t step = (pixels / few - 1) | 1;  // odd, so that they lie in many columns
     x += all.first(slot) * all.channels;
     std::fill(center, center + all.channels, T(0));
-    kernels.add_rows(x, std::min(few, pixels), all.channels, all.channels, center);
-    for (int64_t c = 0; c < all.channels; ++c) center[c] /= T(std::min(few, pixels));
+    kernels.add_rows(x, few, step * all.channels, all.channels, center);
+    for (int64_t c = 0; c < all.channels; ++c) center[c] /= T(few);
     spread(all, center);
     std::fill(sum, sum + all.period, T(0));
     std::fill(squares, squares + all.period, T(0));
@@ -206,6 +207,25 @@ T inverse_deviation(double var, double eps) {
     return T(1 / std::sqrt(var + eps));
 }
 
+// The sums as gradients, and the coefficients of dx.
+template <class T>
+void set_gradients(const Pixels& all, const T* inv_std, const Coefficients<T>& coefficients,
+                   const Workspace<T>& workspace, T* slope, T* offset, T* dweight, T* dbias) {
+    const FlushDenormals flush;
+    const double* sum = workspace.first(0);
+    const double* product = workspace.second(0);
+    for (int64_t c = 0; c < all.channels; ++c) {
+        const double deviations = product[c] * double(inv_std[c]);
+        const double share = double(coefficients.scale[c]) / double(all.pixels);
+        dbias[c] = T(sum[c]);
+        dweight[c] = T(deviations);
+        slope[c] = T(-share * deviations * double(inv_std[c]));
+        offset[c] = T(-share * sum[c]);
+    }
+    spread(all, slope);
+    spread(all, offset);
+}
+
 // Both gradients; dx may be null.
 template <class T>
 void gradients(int64_t pixels, int64_t channels, const T* dy, const T* x, const T* mean,
@@ -220,22 +240,10 @@ void gradients(int64_t pixels, int64_t channels, const T* dy, const T* x, const 
     const Coefficients<T> coefficients = workspace.coefficients();
     coefficients.set(all, mean, inv_std, affine);
     grad_sums(kernels, all, dy, x, coefficients, affine.activation, team, workspace);
-    const double* sum = workspace.first(0);
-    const double* product = workspace.second(0);
-    for (int64_t c = 0; c < channels; ++c) {
-        dbias[c] = T(sum[c]);
-        dweight[c] = T(product[c] * double(inv_std[c]));
-    }
-    if (!dx) return;
     T* slope = workspace.row(3);
     T* offset = workspace.row(4);
-    for (int64_t c = 0; c < channels; ++c) {
-        const double share = double(coefficients.scale[c]) / double(pixels);
-        slope[c] = T(-share * product[c] * double(inv_std[c]) * double(inv_std[c]));
-        offset[c] = T(-share * sum[c]);
-    }
-    spread(all, slope);
-    spread(all, offset);
+    set_gradients(all, inv_std, coefficients, workspace, slope, offset, dweight, dbias);
+    if (!dx) return;
     parallel_rows(all, [&](int64_t first, int64_t count) {
         kernels.normalize_grad(coefficients.of(all, x + first, count), dy + first,
                                affine.activation, slope, offset, dx + first);

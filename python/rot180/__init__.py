@@ -22,6 +22,7 @@ from rot180 import (
 from rot180.history import History
 from rot180.layers import (
     AvgPool2d,
+    BatchNorm2d,
     Concat,
     Container,
     Conv2d,
@@ -65,6 +66,7 @@ __version__ = _core.version()
 
 __all__ = [
     "AvgPool2d",
+    "BatchNorm2d",
     "Concat",
     "Container",
     "Conv2d",

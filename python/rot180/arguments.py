@@ -122,6 +122,44 @@ def bias_array(bias: ArrayLike | None, x: FloatArray, channels: int) -> FloatArr
     return bias
 
 
+def with_channels(name: str, value: ArrayLike) -> FloatArray:
+    """An array (..., C), of pixels with at least one channel."""
+    array = float_array(name, value)
+    if array.ndim < 2 or array.shape[-1] == 0:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (N, H, W, C) or another (..., C) "
+            "with at least one channel"
+        )
+    return array
+
+
+def of_each_channel(name: str, value: ArrayLike, x: FloatArray) -> FloatArray:
+    """An array (C,) of x's dtype, for x (..., C)."""
+    array = float_array(name, value)
+    expect_dtype(name, array, "x", x)
+    expect_shape(name, array, x.shape[-1:], f"one number for each channel of x {x.shape}")
+    return array
+
+
+def affine_of(
+    weight: ArrayLike | None, bias: ArrayLike | None, x: FloatArray
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """A normalisation's weight and bias (C,), for x (..., C); None stays None."""
+    return (
+        None if weight is None else of_each_channel("weight", weight, x),
+        None if bias is None else of_each_channel("bias", bias, x),
+    )
+
+
+def expect_variance(x: FloatArray) -> None:
+    """Refuse a batch (..., C) of one pixel, from which no variance can be told."""
+    if x.size == x.shape[-1]:
+        raise ValueError(
+            f"x has shape {x.shape}, one value for each channel, which has no variance: "
+            "expected more images or larger ones in training"
+        )
+
+
 def batch_shape(input_shape: Sequence[int], dy: FloatArray) -> tuple[int, ...]:
     """Return the shape of x with its batch axis, given with that axis if and only if dy has it."""
     shape = frozen_shape("input_shape", input_shape)
@@ -196,6 +234,14 @@ def real_number(name: str, value: Any, smallest: float = 0.0, below: float = mat
         limit = "finite" if below == math.inf else f"less than {below:g}"
         raise ValueError(f"{name} must be at least {smallest:g} and {limit}, got {number}")
     return number
+
+
+def running_momentum(momentum: Any) -> float:
+    """The share of new statistics in running ones, from 0 to 1."""
+    share = real_number("momentum", momentum)
+    if share > 1:
+        raise ValueError(f"momentum must be at most 1, the share of the batch, got {share}")
+    return share
 
 
 def adam_betas(betas: Any) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from rot180.layers.conv2d import Conv2d
 from rot180.layers.conv_transpose2d import ConvTranspose2d
 from rot180.layers.layer import Layer, Parameter
 from rot180.layers.linear import Linear
+from rot180.layers.norm import BatchNorm2d
 from rot180.layers.pool2d import AvgPool2d, MaxPool2d
 from rot180.layers.residual import Residual
 from rot180.layers.sequential import Sequential
@@ -16,6 +17,7 @@ from rot180.layers.shape import Flatten, Identity, Reshape, ZeroPad2d
 
 __all__ = [
     "AvgPool2d",
+    "BatchNorm2d",
     "Concat",
     "Container",
     "Conv2d",

@@ -42,6 +42,12 @@ from rot180.reference.loss import (
     softmax_cross_entropy,
     softmax_cross_entropy_grad_input,
 )
+from rot180.reference.norm import (
+    batch_norm,
+    batch_norm_grad_input,
+    batch_norm_grad_weight,
+    batch_norm_training,
+)
 from rot180.reference.optim import adam_step, sgd_step
 from rot180.reference.pool2d import (
     avg_pool2d,
@@ -56,6 +62,10 @@ __all__ = [
     "add_grad_input",
     "avg_pool2d",
     "avg_pool2d_grad_input",
+    "batch_norm",
+    "batch_norm_grad_input",
+    "batch_norm_grad_weight",
+    "batch_norm_training",
     "conv2d",
     "conv2d_grad_bias",
     "conv2d_grad_input",
