@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['Activation', 'Algorithm', 'Conv2dShape', 'Pass', 'Pool2dShape', 'activate', 'activate_grad_input', 'adam_step', 'add', 'algorithm', 'avg_pool2d', 'avg_pool2d_grad_input', 'compiler', 'conv2d', 'conv2d_algorithm', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'conv_transpose2d', 'empty', 'empty_cache', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'mean_squared_error', 'mean_squared_error_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'set_algorithm', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'version']
+__all__: list[str] = ['Activation', 'Algorithm', 'Conv2dShape', 'Pass', 'Pool2dShape', 'activate', 'activate_grad_input', 'adam_step', 'add', 'algorithm', 'avg_pool2d', 'avg_pool2d_grad_input', 'batch_norm', 'batch_norm_grad', 'batch_norm_training', 'compiler', 'conv2d', 'conv2d_algorithm', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'conv_transpose2d', 'empty', 'empty_cache', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'mean_squared_error', 'mean_squared_error_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'set_algorithm', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'version']
 class Activation:
     """
     Members:
@@ -175,6 +175,12 @@ def algorithm() -> Algorithm:
 def avg_pool2d(shape: Pool2dShape, count_include_pad: bool, x: numpy.ndarray, y: numpy.ndarray) -> None:
     ...
 def avg_pool2d_grad_input(shape: Pool2dShape, count_include_pad: bool, dy: numpy.ndarray, dx: numpy.ndarray) -> None:
+    ...
+def batch_norm(x: numpy.ndarray, mean: numpy.ndarray, var: numpy.ndarray, eps: typing.SupportsFloat | typing.SupportsIndex, weight: numpy.ndarray | None, bias: numpy.ndarray | None, activation: Activation, y: numpy.ndarray) -> None:
+    ...
+def batch_norm_grad(dy: numpy.ndarray, x: numpy.ndarray, mean: numpy.ndarray, inv_std: numpy.ndarray, weight: numpy.ndarray | None, bias: numpy.ndarray | None, activation: Activation, dx: numpy.ndarray | None, dweight: numpy.ndarray, dbias: numpy.ndarray) -> None:
+    ...
+def batch_norm_training(x: numpy.ndarray, eps: typing.SupportsFloat | typing.SupportsIndex, weight: numpy.ndarray | None, bias: numpy.ndarray | None, activation: Activation, momentum: typing.SupportsFloat | typing.SupportsIndex, running_mean: numpy.ndarray | None, running_var: numpy.ndarray | None, y: numpy.ndarray, mean: numpy.ndarray, inv_std: numpy.ndarray) -> None:
     ...
 def compiler() -> str:
     ...
