@@ -61,6 +61,7 @@ class Case:
 AWKWARD = {
     "plain": Case((2, 5, 6, 3), (3, 2, 3, 4)),
     "kernel 1x1": Case((2, 3, 4, 3), (1, 1, 3, 2)),
+    "few pixels": Case((3, 1, 1, 37), (1, 1, 37, 21)),
     "kernel as large as x": Case((2, 3, 4, 2), (3, 4, 2, 3)),
     "1x1 stride 2, few channels": Case((2, 5, 6, 1), (1, 1, 1, 5), stride=2),
     "remainder rows and columns": Case((1, 9, 8, 2), (3, 2, 2, 3), stride=(4, 3)),

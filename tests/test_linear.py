@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rot180
 from comparison import assert_close, assert_same
 from rot180 import functional, reference
 
@@ -17,6 +18,10 @@ SIZES = st.integers(0, 70), st.integers(1, 70), st.integers(1, 70)
 @settings(max_examples=60, deadline=None)
 @given(batch=SIZES[0], inputs=SIZES[1], outputs=SIZES[2])
 def test_exact_on_integers(dtype, batch, inputs, outputs):
+    assert_exact_on_integers(dtype, batch, inputs, outputs)
+
+
+def assert_exact_on_integers(dtype, batch, inputs, outputs):
     rng = np.random.default_rng(batch)
     shapes = (batch, inputs), (inputs, outputs), (outputs,), (batch, outputs)
     x, weight, bias, dy = (rng.integers(-4, 5, shape).astype(dtype) for shape in shapes)
@@ -33,6 +38,16 @@ def test_exact_on_integers(dtype, batch, inputs, outputs):
     assert_same(db, delta.sum(axis=0), "db with relu")
     assert_same(reference.linear_grad_input(dy, weight, **through), delta @ weight.T, "reference")
     assert_same(reference.linear_grad_weight(x, dy, **through), x.T @ delta, "reference")
+
+
+# Batches of up to four read the weights as they lie: tails of every kind, and tasks for two threads.
+@pytest.mark.parametrize("isa", rot180.build_info()["instruction_sets"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 5])
+def test_small_batches_are_exact_on_integers(isa, dtype, batch, instruction_set):
+    instruction_set(isa)
+    for inputs, outputs in ((16, 16), (37, 21), (64, 65), (1, 40), (40, 1), (600, 330)):
+        assert_exact_on_integers(dtype, batch, inputs, outputs)
 
 
 def test_activation():

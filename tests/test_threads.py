@@ -21,6 +21,7 @@ CASES = {
     "strided": geometries.Case((8, 40, 41, 16), (3, 3, 16, 20), stride=2, padding=1),
     "one image": geometries.Case((1, 60, 61, 24), (5, 3, 24, 32), padding=2),
     "pointwise": geometries.Case((8, 30, 30, 64), (1, 1, 64, 100)),
+    "dense, few samples": geometries.Case((3, 1, 1, 900), (1, 1, 900, 300)),
     "depthwise": geometries.Case((4, 50, 50, 48), (3, 3, 1, 48), padding=1, groups=48),
     "grouped": geometries.Case((4, 30, 30, 32), (3, 3, 8, 64), padding=1, groups=4),
     "first layer": geometries.Case((16, 40, 40, 1), (5, 5, 1, 24)),

@@ -44,6 +44,33 @@ struct CorrelateTiles {
     Activation activation;
 };
 
+// A pointwise correlation of one to four pixels, whose weights are read as they lie:
+//   y[p*outputs + k] = activation(bias[k] + sum over c < inputs of
+//       x[p*inputs + c] * weight[c*weight_stride + k])      if outputs_together,
+//       x[p*inputs + c] * weight[k*weight_stride + c])      else.
+// bias may be null; at least `width` outputs, or inputs, lie together. activation as above.
+template <class T>
+struct FewPixels {
+    const T* x;
+    const T* weight;
+    int64_t weight_stride;
+    bool outputs_together;
+    const T* bias;
+    Activation activation;
+    T* y;
+    int64_t pixels, inputs, outputs;
+};
+
+// Its weight gradient: dw[c*outputs + k] = sum over p of x[p*inputs + c] * dy[p*outputs + k], for
+// at least `width` outputs.
+template <class T>
+struct FewPixelsGrad {
+    const T* x;
+    const T* dy;
+    T* dw;
+    int64_t pixels, inputs, outputs;
+};
+
 // Packs a panel: to[line*lanes + k] = from[line*line_stride + k*channel_stride], zero from
 // `channels` on. Returns whether all are finite, if that is to be checked. lanes are whole vectors,
 // the last of them not empty, and one of the strides is 1.
@@ -237,6 +264,10 @@ struct Kernels {
     // steps a run. A run's last step covers its last `width` values, with zeros for those that the
     // step before had.
     void (*correlate_few)(const CorrelateTiles<T>&);
+    // Vectors of outputs [first, last) if they lie together, else outputs.
+    void (*correlate_few_pixels)(const FewPixels<T>&, int64_t first, int64_t last);
+    // Inputs [first, last).
+    void (*few_pixels_grad_weight)(const FewPixelsGrad<T>&, int64_t first, int64_t last);
     void (*outer_product)(const OuterProduct<T>&);
     void (*depthwise_row)(const DepthwiseRow<T>&);
     void (*depthwise_grad_row)(const DepthwiseGradRow<T>&);

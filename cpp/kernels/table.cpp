@@ -6,6 +6,7 @@
 #include "correlate_tile.h"
 #include "depthwise_row.h"
 #include "elementwise.h"
+#include "few_pixels.h"
 #include "kernels.h"
 #include "outer_product.h"
 #include "pack_lines.h"
@@ -24,6 +25,8 @@ constexpr Kernels<T> kernels() {
         pack_lines<T>,
         correlate_tiles<T>,
         correlate_few<T>,
+        correlate_few_pixels<T>,
+        few_pixels_grad_weight<T>,
         outer_product<T>,
         depthwise_row<T>,
         depthwise_grad_row<T>,

@@ -5,6 +5,7 @@
 #include "blocks.h"
 #include "depthwise.h"
 #include "exact_grad_weight.h"
+#include "few_pixels.h"
 #include "instruction_set.h"
 #include "panels.h"
 #include "parallel.h"
@@ -426,6 +427,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
         return;
     }
     const Conv2dShape shape = flattened(given);
+    if (few_pixels_grad_weight(shape, x, dy, dweight, dbias)) return;
     const Kernels<T>& kernels = rot180::kernels<T>();
     const Panels panels(kernels, shape.groups, shape.group_out_channels());
     const int64_t panel_count = panels.count(), lanes = panels.all_lanes();

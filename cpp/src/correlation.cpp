@@ -6,6 +6,7 @@
 #include "blocks.h"
 #include "depthwise.h"
 #include "epilogue.h"
+#include "few_pixels.h"
 #include "instruction_set.h"
 #include "pack_panel.h"
 #include "panels.h"
@@ -378,6 +379,9 @@ void correlate(const std::vector<Correlation>& given, const OutputGradient<T>& x
         return correlate_depthwise(parts, x, weight, bias, activation, y);
     }
     for (Correlation& part : parts) part = flattened(part);
+    if (parts.size() == 1 && has_few_pixels<T>(parts[0])) {
+        return correlate_few_pixels(parts[0], x, weight, bias, activation, y);
+    }
 
     const Kernels<T>& kernels = rot180::kernels<T>();
     const Panels panels(kernels, parts[0].groups, parts[0].group_out);

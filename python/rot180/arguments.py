@@ -45,9 +45,9 @@ def float_array(name: str, value: ArrayLike) -> FloatArray:
     Integers are refused rather than converted: whether they mean float32 or float64 is the
     caller's to say.
     """
-    if type(value) is np.ndarray:
-        flags, dtype = value.flags, value.dtype
-        if dtype in (FLOAT32, FLOAT64) and flags.c_contiguous and flags.aligned:
+    if type(value) is np.ndarray and value.flags.carray:
+        dtype = value.dtype
+        if dtype is FLOAT32 or dtype is FLOAT64:  # the usual case, told apart in haste
             return value
     array = as_array(name, value)
     native = array.dtype.newbyteorder("=")
