@@ -40,7 +40,7 @@ def assert_exact_on_integers(dtype, batch, inputs, outputs):
     assert_same(reference.linear_grad_weight(x, dy, **through), x.T @ delta, "reference")
 
 
-# Batches of up to four read the weights as they lie: tails of every kind, and tasks for two threads.
+# Batches of up to four read the weights as they lie: tails of every kind, tasks for two threads.
 @pytest.mark.parametrize("isa", rot180.build_info()["instruction_sets"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("batch", [1, 2, 3, 4, 5])
