@@ -6,15 +6,26 @@ same bits for any number of them, which a BLAS does not make.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from numpy.typing import ArrayLike
 
-from rot180.arguments import FloatArray, expect_dtype, expect_shape, float_array, saved_output
-from rot180.functional.conv2d import (
-    conv2d,
-    conv2d_grad_bias,
-    conv2d_grad_input,
-    conv2d_grad_weight,
+from rot180 import _core
+from rot180.arguments import (
+    FloatArray,
+    bias_array,
+    expect_dtype,
+    expect_shape,
+    float_array,
+    saved_output,
 )
+from rot180.functional.activation import core_activation
+from rot180.functional.conv2d import core_shape
+from rot180.functional.results import new_array, result_array
+from rot180.geometry import conv2d_geometry
+from rot180.runtime import core_algorithm
+
+_AUTO = core_algorithm("auto")
 
 
 def linear(
@@ -51,8 +62,12 @@ def linear(
             f"x has shape {x.shape} (N, C) and weight {weight.shape} (C, K): C differs"
             + (", weight.T would fit" if x.shape[1] == weight.shape[1] else "")
         )
-    y = conv2d(_as_image(x), weight[None, None], bias, activation=activation)
-    return y.reshape(x.shape[0], weight.shape[1])
+    expect_dtype("weight", weight, "x", x)
+    bias = bias_array(bias, x, weight.shape[1])
+    kind = core_activation(activation)
+    y = new_array((x.shape[0], weight.shape[1]), x.dtype)
+    _core.conv2d(_pixels(x.shape[0], *weight.shape), x, weight, bias, kind, y, _AUTO)
+    return y
 
 
 def linear_grad_input(
@@ -90,15 +105,11 @@ def linear_grad_input(
     dy, weight = _matrix("dy", dy, "(N, K)"), _matrix("weight", weight, "(C, K)")
     expect_dtype("weight", weight, "dy", dy)
     expect_shape("dy", dy, (dy.shape[0], weight.shape[1]), "(N, K) with the K of weight")
-    batch, in_features = dy.shape[0], weight.shape[0]
-    dx = conv2d_grad_input(
-        _as_image(dy),
-        weight[None, None],
-        (batch, 1, 1, in_features),
-        activation=activation,
-        y=_output_image(activation, y, dy),
-    )
-    return dx.reshape(batch, in_features)
+    y = saved_output(activation, y, dy)
+    dx = new_array((dy.shape[0], weight.shape[0]), dy.dtype)
+    shape = _pixels(dy.shape[0], *weight.shape)
+    _core.conv2d_grad_input(shape, dy, core_activation(activation), y, weight, dx, _AUTO)
+    return dx
 
 
 def linear_grad_weight(
@@ -140,15 +151,13 @@ def linear_grad_weight(
     x, dy = _matrix("x", x, "(N, C)"), _matrix("dy", dy, "(N, K)")
     expect_dtype("dy", dy, "x", x)
     expect_shape("dy", dy, (x.shape[0], dy.shape[1]), "(N, K) with the N of x")
-    dw = conv2d_grad_weight(
-        _as_image(x),
-        _as_image(dy),
-        1,
-        activation=activation,
-        y=_output_image(activation, y, dy),
-        bias_out=bias_out,
-    )
-    return dw.reshape(x.shape[1], dy.shape[1])
+    y = saved_output(activation, y, dy)
+    dw = new_array((x.shape[1], dy.shape[1]), x.dtype)
+    if bias_out is not None:
+        result_array(bias_out, dy.shape[1:], x.dtype, (x, dy, y), "bias_out")
+    shape = _pixels(x.shape[0], *dw.shape)
+    _core.conv2d_grad_weight(shape, x, dy, core_activation(activation), y, dw, bias_out, _AUTO)
+    return dw
 
 
 def linear_grad_bias(dy: ArrayLike) -> FloatArray:
@@ -169,7 +178,10 @@ def linear_grad_bias(dy: ArrayLike) -> FloatArray:
     >>> linear_grad_bias(np.ones((5, 2))).tolist()
     [5.0, 5.0]
     """
-    return conv2d_grad_bias(_as_image(_matrix("dy", dy, "(N, K)")))
+    dy = _matrix("dy", dy, "(N, K)")
+    db = new_array(dy.shape[1:], dy.dtype)
+    _core.conv2d_grad_bias(dy, db)
+    return db
 
 
 def _matrix(name: str, value: ArrayLike, meaning: str) -> FloatArray:
@@ -183,11 +195,8 @@ def _matrix(name: str, value: ArrayLike, meaning: str) -> FloatArray:
     return array
 
 
-def _output_image(activation: str | None, y: ArrayLike | None, dy: FloatArray) -> FloatArray | None:
-    y = saved_output(activation, y, dy)
-    return None if y is None else _as_image(y)
-
-
-def _as_image(matrix: FloatArray) -> FloatArray:
-    """(N, C) as N images of one pixel."""
-    return matrix[:, None, None, :]
+@lru_cache(maxsize=1024)
+def _pixels(batch: int, in_features: int, out_features: int) -> _core.Conv2dShape:
+    """A batch of images of one pixel, and a 1x1 kernel."""
+    geometry = conv2d_geometry((batch, 1, 1, in_features), (1, 1, in_features, out_features))
+    return core_shape(geometry)
