@@ -4,6 +4,7 @@ namespace rot180 {
 
 void bind_runtime(pybind11::module_& module);
 void bind_activation(pybind11::module_& module);
+void bind_affine2d(pybind11::module_& module);
 void bind_conv2d(pybind11::module_& module);
 void bind_pool2d(pybind11::module_& module);
 void bind_memory(pybind11::module_& module);
@@ -15,6 +16,7 @@ PYBIND11_MODULE(_core, module) {
     module.doc() = "The C++ kernels. Use rot180.functional, which checks its arguments kindly.";
     bind_runtime(module);
     bind_activation(module);
+    bind_affine2d(module);
     bind_conv2d(module);
     bind_pool2d(module);
     bind_memory(module);

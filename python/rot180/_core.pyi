@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['Activation', 'Algorithm', 'Conv2dShape', 'Pass', 'Pool2dShape', 'activate', 'activate_grad_input', 'adam_step', 'add', 'algorithm', 'avg_pool2d', 'avg_pool2d_grad_input', 'batch_norm', 'batch_norm_grad', 'batch_norm_training', 'compiler', 'conv2d', 'conv2d_algorithm', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'conv_transpose2d', 'empty', 'empty_cache', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'mean_squared_error', 'mean_squared_error_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'set_algorithm', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'version']
+__all__: list[str] = ['Activation', 'Algorithm', 'Conv2dShape', 'Pass', 'Pool2dShape', 'activate', 'activate_grad_input', 'adam_step', 'add', 'affine2d', 'algorithm', 'avg_pool2d', 'avg_pool2d_grad_input', 'batch_norm', 'batch_norm_grad', 'batch_norm_training', 'compiler', 'conv2d', 'conv2d_algorithm', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'conv_transpose2d', 'empty', 'empty_cache', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'mean_squared_error', 'mean_squared_error_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'set_algorithm', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'version']
 class Activation:
     """
     Members:
@@ -169,6 +169,8 @@ def activate_grad_input(activation: Activation, dy: numpy.ndarray, y: numpy.ndar
 def adam_step(params: collections.abc.Sequence[numpy.ndarray], grads: collections.abc.Sequence[numpy.ndarray], ms: collections.abc.Sequence[numpy.ndarray], vs: collections.abc.Sequence[numpy.ndarray], step: typing.SupportsInt | typing.SupportsIndex, lr: typing.SupportsFloat | typing.SupportsIndex, beta1: typing.SupportsFloat | typing.SupportsIndex, beta2: typing.SupportsFloat | typing.SupportsIndex, eps: typing.SupportsFloat | typing.SupportsIndex, weight_decay: typing.SupportsFloat | typing.SupportsIndex, decoupled: bool, eps_hat: bool) -> None:
     ...
 def add(activation: Activation, a: numpy.ndarray, b: numpy.ndarray, y: numpy.ndarray) -> None:
+    ...
+def affine2d(x: numpy.ndarray, matrix: numpy.ndarray, y: numpy.ndarray) -> None:
     ...
 def algorithm() -> Algorithm:
     ...

@@ -112,6 +112,19 @@ def expect_same_axes(x: FloatArray, dy: FloatArray) -> None:
         )
 
 
+def affine_matrices(matrix: ArrayLike, batch: int) -> NDArray[np.float64]:
+    """Return a 2x3 matrix for each image, as float64; a single one stands for all."""
+    array = as_array("matrix", matrix)
+    if array.shape == (2, 3):
+        array = np.broadcast_to(array, (batch, 2, 3))
+    expect_shape("matrix", array, (batch, 2, 3), "one matrix for each image, or (2, 3) for all")
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"matrix has dtype {array.dtype}, expected real numbers")
+    if not np.isfinite(array).all():
+        raise ValueError("matrix holds NaN or infinite numbers")
+    return np.ascontiguousarray(array, np.float64)
+
+
 def bias_array(bias: ArrayLike | None, x: FloatArray, channels: int) -> FloatArray | None:
     """The bias of a layer with that many output channels; None stays None."""
     if bias is None:

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from rot180.data.ahead import batches_ahead
+from rot180.data.augmentations import (
+    Augmentation,
+    Cutout,
+    Normalise,
+    RandomAffine,
+    RandomCrop,
+    RandomFlip,
+    RandomShift,
+)
 from rot180.data.cifar import load_cifar10, load_cifar100
 from rot180.data.dataset import Dataset
 from rot180.data.digits import load_digits
@@ -12,8 +21,15 @@ from rot180.data.image_folder import load_image_folder
 from rot180.data.npz import load_npz
 
 __all__ = [
+    "Augmentation",
+    "Cutout",
     "Dataset",
     "ImageData",
+    "Normalise",
+    "RandomAffine",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomShift",
     "batches_ahead",
     "load_cifar10",
     "load_cifar100",

@@ -16,7 +16,7 @@ Indices: TypeAlias = npt.ArrayLike | slice
 
 # Called with a batch, which it may change in place, and a generator, or None where the data are
 # evaluated and nothing may be left to chance. Returns the batch that the network gets.
-Augmentation: TypeAlias = Callable[[Array, np.random.Generator | None], Array]
+BatchFunction: TypeAlias = Callable[[Array, np.random.Generator | None], Array]
 
 
 class Dataset:
@@ -55,7 +55,7 @@ class Dataset:
     """
 
     def __init__(
-        self, x: npt.ArrayLike, y: npt.ArrayLike, augmentations: Sequence[Augmentation] = ()
+        self, x: npt.ArrayLike, y: npt.ArrayLike, augmentations: Sequence[BatchFunction] = ()
     ) -> None:
         self.x = _rows("x", x)
         self.y = _rows("y", y)

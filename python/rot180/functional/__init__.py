@@ -14,6 +14,7 @@ from rot180.functional.activation import (
     tanh_grad_input,
 )
 from rot180.functional.add import add, add_grad_input
+from rot180.functional.affine2d import affine2d
 from rot180.functional.conv2d import (
     conv2d,
     conv2d_algorithm,
@@ -57,6 +58,7 @@ __all__ = [
     "adam_step",
     "add",
     "add_grad_input",
+    "affine2d",
     "avg_pool2d",
     "avg_pool2d_grad_input",
     "batch_norm",

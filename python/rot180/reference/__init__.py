@@ -18,6 +18,7 @@ from rot180.reference.activation import (
     tanh_grad_input,
 )
 from rot180.reference.add import add, add_grad_input
+from rot180.reference.affine2d import affine2d
 from rot180.reference.conv2d import (
     conv2d,
     conv2d_grad_bias,
@@ -60,6 +61,7 @@ __all__ = [
     "adam_step",
     "add",
     "add_grad_input",
+    "affine2d",
     "avg_pool2d",
     "avg_pool2d_grad_input",
     "batch_norm",
