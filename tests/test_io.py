@@ -16,7 +16,15 @@ import pytest
 import safetensors.numpy
 
 import rot180
-from rot180.io import LARGEST_HEADER, atomic_write, load_weights, read_metadata, save_weights
+from rot180.io import (
+    LARGEST_HEADER,
+    atomic_write,
+    load_weights,
+    open_tensors,
+    read_metadata,
+    save_weights,
+    write_tensors,
+)
 
 
 def small_model(fill=None, dtype=np.float32):
@@ -220,6 +228,52 @@ class TestSaveAndLoad:
             save_weights(tmp_path / "w", small_model(), metadata)
         assert list(tmp_path.iterdir()) == []
 
+    def test_buffers_are_kept_with_the_weights(self, tmp_path):
+        models = [
+            rot180.Sequential([rot180.Conv2d(1, 2, 1), rot180.BatchNorm2d(2)]) for _ in range(2)
+        ]
+        models[0].forward(np.random.default_rng(0).normal(size=(3, 4, 4, 1)).astype("f"), True)
+        save_weights(tmp_path / "w", models[0])
+        buffers = models[1].named_buffers()
+        load_weights(tmp_path / "w", models[1])
+        assert list(buffers) == ["1.running_mean", "1.running_var"]
+        for name, array in models[0].named_buffers().items():
+            assert array.any()
+            assert array.tobytes() == models[1].named_buffers()[name].tobytes()
+            assert buffers[name] is models[1].named_buffers()[name]
+
+    def test_it_writes_what_the_library_writes(self, saved):
+        """The same arrays at the same places; the header in an order of its own."""
+        path, model = saved
+        tensors = {name: parameter.value for name, parameter in model.named_parameters().items()}
+        header, data = file_parts(path)
+        theirs = path.with_name("theirs")
+        theirs.write_bytes(safetensors.numpy.save(tensors, metadata=read_metadata(path)))
+        assert file_parts(theirs) == (header, data)
+
+    def test_arrays_of_every_kind(self, tmp_path):
+        kinds = "?BHIQbhilefd"
+        arrays = {kind: np.arange(6).reshape(2, 3).astype(kind) for kind in kinds} | {
+            "reversed": np.arange(6.0)[::-2],
+            "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+            "big-endian": np.arange(3).astype(">f4"),
+            "none": np.zeros((0, 3)),
+            "one": np.array(7),
+        }
+        write_tensors(tmp_path / "w", arrays, {})
+        theirs = safetensors.numpy.load_file(tmp_path / "w")
+        with open_tensors(tmp_path / "w") as file:
+            assert file.entries.keys() == theirs.keys() == arrays.keys()
+            for name, array in arrays.items():
+                for back in (file.read(name), theirs[name]):
+                    assert np.array_equal(back, array)
+                    assert (back.shape, back.dtype) == (array.shape, array.dtype.newbyteorder("="))
+
+    def test_without_the_library(self, monkeypatch, tmp_path):
+        monkeypatch.setitem(sys.modules, "safetensors", None)
+        save_weights(tmp_path / "w", small_model())
+        load_weights(tmp_path / "w", small_model())
+
 
 class TestBadFiles:
     def test_a_missing_file_is_named(self, tmp_path):
@@ -296,6 +350,13 @@ class TestBadFiles:
             {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 2**64]}},
             {"a": {"dtype": "F32", "shape": [1], "data_offsets": [2**63, 2**63 + 4]}},
             {"a": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 4]}},
+            {"a": {"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}},
+            {"a": {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]}},
+            {"a": {"dtype": "F32", "shape": [2**31, 0], "data_offsets": [0, 0]}},
+            {"a": {"dtype": "F32", "shape": [1] * 33, "data_offsets": [0, 4]}},
+            {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4], "run": "this"}},
+            {"a": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}},
+            {"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}},
             {"a": {"dtype": "pickle", "shape": [1], "data_offsets": [0, 4]}},
             {"__metadata__": {"a": 1}, "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}},
         ],
@@ -307,6 +368,19 @@ class TestBadFiles:
         header, data = file_parts(saved[0])
         header["2.bias"]["data_offsets"] = header["0.bias"]["data_offsets"]
         assert_refused(write_file(saved[0], header, data), "damaged")
+
+    def test_names_that_stand_there_twice(self, saved):
+        header, data = file_parts(saved[0])
+        text = json.dumps(header)
+        text = text[:-1] + ', "0.bias": ' + json.dumps(header["0.bias"]) + "}"
+        assert_refused(write_file(saved[0], text.encode(), data), "stands there twice")
+
+    def test_a_file_that_becomes_shorter_while_it_is_read(self, tmp_path):
+        write_tensors(tmp_path / "w", {"a": np.zeros(10_000)}, {})
+        with open_tensors(tmp_path / "w") as file:
+            os.truncate(tmp_path / "w", 70_000)
+            with pytest.raises(ValueError, match="has become shorter"):
+                file.read("a")
 
     def test_wrong_dtype(self, saved, tmp_path):
         model = small_model(dtype=np.float64)

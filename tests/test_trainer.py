@@ -7,6 +7,7 @@ import io
 import signal
 import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -332,6 +333,70 @@ def test_ctrl_c_between_steps():
     assert same(values(trainer), values(good))
 
 
+def test_ctrl_c_lets_the_callbacks_save_first():
+    events = []
+
+    class Note(Callback):
+        def on_train_batch_end(self, trainer, epoch, batch, logs):
+            if batch == 2:
+                signal.raise_signal(signal.SIGINT)
+            events.append(batch)
+
+        def on_interrupt(self, trainer):
+            events.append("interrupted")
+
+        def on_train_end(self, trainer):
+            events.append("end")
+
+    with pytest.raises(KeyboardInterrupt):
+        classifier().fit(*blobs(24), batch_size=8, callbacks=[Note()])
+    assert events == [1, 2, "interrupted"]
+
+
+def test_ctrl_c_in_validation():
+    seen = []
+
+    class Model(rot180.Sequential):
+        def forward(self, x, training=False):
+            if not training:
+                seen.append(len(x))
+                signal.raise_signal(signal.SIGINT)
+            return super().forward(x, training)
+
+    trainer = classifier()
+    trainer.model = Model(trainer.model.layers)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(*blobs(8), validation_data=blobs(600))
+    assert seen == [256]
+
+
+def test_ctrl_c_at_the_end():
+    class Interrupt(Callback):
+        def on_train_end(self, trainer):
+            signal.raise_signal(signal.SIGINT)
+
+    trainer = classifier()
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(X, LABELS, callbacks=[Interrupt()])
+    assert trainer.history.epochs == 1
+
+
+def test_a_handler_of_the_users_own():
+    caught = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
+
+    class Interrupt(Callback):
+        def on_train_batch_end(self, trainer, epoch, batch, logs):
+            signal.raise_signal(signal.SIGINT)
+
+    try:
+        history = classifier().fit(X, LABELS, batch_size=4, callbacks=[Interrupt()])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert caught == [signal.SIGINT] * 3
+    assert history.epochs == 1, "it did not want to stop"
+
+
 def test_it_trains_in_another_thread():
     trainer, good = classifier(), classifier()
     thread = threading.Thread(target=lambda: trainer.fit(*blobs(8), progress=False))
@@ -386,6 +451,163 @@ def test_the_base_callback_does_nothing():
     assert same(values(trainer), values(good))
 
 
+def test_stop_training_ends_it_after_the_epoch():
+    class Stop(Callback):
+        def on_train_batch_end(self, trainer, epoch, batch, logs):
+            trainer.stop_training = epoch == 2
+
+    trainer = classifier()
+    assert trainer.fit(X, LABELS, epochs=5, batch_size=4, callbacks=[Stop()]).epochs == 2
+    assert trainer.optimizer.step_count == 6
+    assert trainer.fit(X, LABELS, epochs=3).epochs == 3, "the next training is another one"
+
+
+def test_metrics():
+    def spread(prediction, target):
+        return prediction.max() - prediction.min()
+
+    x, labels = blobs(10)
+    trainer = classifier()
+    trainer = rot180.Trainer(trainer.model, trainer.optimizer, trainer.loss, ["accuracy", spread])
+    history = trainer.fit(x, labels, validation_data=(x, labels), shuffle=False)
+    assert list(history) == [
+        *("loss", "accuracy", "spread"),
+        *("val_loss", "val_accuracy", "val_spread"),
+        "seconds",
+    ]
+    logits = trainer.predict(x)
+    assert trainer.evaluate(x, labels)["spread"] == float(logits.max() - logits.min())
+    assert history["val_spread"] == [float(logits.max() - logits.min())]
+    trainer = rot180.Trainer(trainer.model, trainer.optimizer, trainer.loss, [])
+    assert list(trainer.evaluate(x, labels)) == ["loss"]
+
+
+class TestDatasets:
+    def test_the_same_as_arrays(self):
+        trainer, other = classifier(), classifier()
+        history = trainer.fit(X, LABELS, epochs=2, batch_size=5, validation_data=(X, LABELS))
+        dataset = rot180.data.Dataset(X, LABELS)
+        again = other.fit(dataset, epochs=2, batch_size=5, validation_data=dataset)
+        assert same(values(trainer), values(other))
+        assert history["val_loss"] == again["val_loss"]
+        assert trainer.evaluate(X, LABELS) == other.evaluate(dataset)
+        assert np.array_equal(trainer.predict(X), other.predict(dataset))
+
+    def test_each_batch_draws_from_a_generator_of_its_own(self):
+        drawn = []
+
+        def augmented(x, rng):
+            if rng is not None:
+                drawn.append(rng.random())
+            return x
+
+        dataset = rot180.data.Dataset(X, LABELS, [augmented])
+        classifier().fit(dataset, epochs=2, batch_size=4, seed=3, validation_data=dataset)
+        expected = [
+            np.random.default_rng([3, epoch, batch]).random()
+            for epoch in (1, 2)
+            for batch in (1, 2, 3)
+        ]
+        assert drawn == expected
+
+    def test_augmentations_are_for_training_only(self):
+        dataset = rot180.data.Dataset(X, LABELS, [lambda x, rng: x if rng is None else x + 1])
+        trainer, other = classifier(), classifier()
+        trainer.fit(dataset, shuffle=False)
+        other.fit(X + 1, LABELS, shuffle=False)
+        assert same(values(trainer), values(other))
+        assert trainer.evaluate(dataset) == other.evaluate(X, LABELS)
+        assert np.array_equal(trainer.predict(dataset), other.predict(X))
+
+    def test_bytes_become_float32(self):
+        pixels = (255 * (X - X.min()) / (X.max() - X.min())).astype(np.uint8)
+        trainer, other = classifier(), classifier()
+        trainer.fit(pixels, LABELS, batch_size=5)
+        other.fit((pixels / np.float32(255)).astype(np.float32), LABELS, batch_size=5)
+        assert same(values(trainer), values(other))
+
+    def test_an_error_in_an_augmentation_ends_the_training(self):
+        def broken(x, rng):
+            if rng is not None:
+                raise ZeroDivisionError("broken")
+            return x
+
+        threads = threading.active_count()
+        with pytest.raises(ZeroDivisionError):
+            classifier().fit(rot180.data.Dataset(X, LABELS, [broken]))
+        assert threading.active_count() == threads
+
+    def test_a_training_that_ends_early_leaves_no_thread(self):
+        class Fail(Callback):
+            def on_train_batch_end(self, trainer, epoch, batch, logs):
+                raise RuntimeError("enough")
+
+        threads = threading.active_count()
+        dataset = rot180.data.Dataset(X, LABELS, [lambda x, rng: x])
+        with pytest.raises(RuntimeError, match="enough"):
+            classifier().fit(dataset, batch_size=1, callbacks=[Fail()])
+        assert threading.active_count() == threads
+
+    @pytest.mark.parametrize("call", ["fit", "evaluate"])
+    def test_targets_once(self, call):
+        trainer = classifier()
+        with pytest.raises(TypeError, match="y is missing"):
+            getattr(trainer, call)(X)
+        with pytest.raises(TypeError, match="has its own targets: leave y out"):
+            getattr(trainer, call)(rot180.data.Dataset(X, LABELS), LABELS)
+
+
+class TestValidationSplit:
+    def test_its_samples_are_not_trained_on(self):
+        trained, held_out = [], []
+
+        class SpyMeanSquaredError(MeanSquaredError):
+            def forward(self, prediction, target):
+                (trained if len(target) == 4 else held_out).extend(target.ravel().tolist())
+                return super().forward(prediction, target)
+
+        x, y = np.zeros((10, 3)), np.arange(10.0).reshape(10, 1)
+
+        def split(seed, shuffle=True):
+            del trained[:], held_out[:]
+            trainer = regression(lr=1e-6)
+            trainer.loss = SpyMeanSquaredError()
+            history = trainer.fit(
+                *(x, y), batch_size=4, validation_split=0.2, seed=seed, shuffle=shuffle
+            )
+            assert "val_loss" in history
+            assert sorted(trained + held_out) == list(range(10))
+            assert len(held_out) == 2
+            return set(held_out), list(trained)
+
+        assert split(0) == split(0)
+        assert len({frozenset(split(seed)[0]) for seed in range(5)}) > 1
+        _, order = split(0, shuffle=False)
+        assert order == sorted(order)
+
+    @pytest.mark.parametrize("share", [-0.1, 0.0, 0.01, 0.99, 1.0, np.nan, "a"])
+    def test_shares_that_leave_nothing(self, share):
+        with pytest.raises((ValueError, TypeError), match="validation_split"):
+            classifier().fit(X, LABELS, validation_split=share)
+
+    def test_one_or_the_other(self):
+        with pytest.raises(ValueError, match="pass one"):
+            classifier().fit(X, LABELS, validation_split=0.5, validation_data=(X, LABELS))
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1"])
+def test_wrong_seeds(seed):
+    with pytest.raises((ValueError, TypeError), match="seed must be"):
+        classifier().fit(X, LABELS, seed=seed)
+
+
+def test_no_seed_is_another_one_each_time():
+    trainers = [classifier(), classifier()]
+    for trainer in trainers:
+        trainer.fit(*blobs(40), batch_size=4, seed=None)
+    assert not same(*map(values, trainers))
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -417,6 +639,35 @@ def test_progress_without_tqdm(monkeypatch):
     assert sys.stderr.getvalue() == ""
     with pytest.raises(ImportError, match=r'pip install "rot180\[train\]"'):
         classifier().fit(X, LABELS, progress=True)
+
+
+def test_progress_in_a_notebook(monkeypatch, capsys):
+    """There stderr is no terminal, and tqdm.auto picks the bar."""
+    shell = types.SimpleNamespace(config={"IPKernelApp": {}})
+    ipython = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    classifier().fit(X, LABELS)
+    assert "epoch 1/1" in capsys.readouterr().err
+    shell.config = {}
+    classifier().fit(X, LABELS)
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_of_an_epoch_that_is_resumed(tmp_path, monkeypatch):
+    class Save(Callback):
+        def on_train_batch_end(self, trainer, epoch, batch, logs):
+            if batch == 2:
+                trainer.save_checkpoint(tmp_path / "c")
+
+    classifier().fit(X, LABELS, batch_size=4, callbacks=[Save()])
+    trainer = classifier()
+    trainer.resume(tmp_path / "c")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    trainer.fit(X, LABELS, batch_size=4)
+    shown = sys.stderr.getvalue()
+    assert "2/3" in shown
+    assert "1/3" not in shown
+    assert "3/3" in shown
 
 
 def test_history_is_a_mapping_of_lists():

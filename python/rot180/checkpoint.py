@@ -142,7 +142,11 @@ def _without_arrays(path: str, value: Any, arrays: dict[str, Any]) -> Any:
                 kept[key] = _without_arrays(place, entry, arrays)
         return kept
     if isinstance(value, list | tuple):
-        return [_without_arrays(path, entry, {}) for entry in value]
+        in_lists: dict[str, Any] = {}
+        found = [_without_arrays(path, entry, in_lists) for entry in value]
+        if in_lists:
+            raise TypeError(f"the state has an array in a list at {path!r}: put it into a dict")
+        return found
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, bool | int | float | str):

@@ -94,7 +94,7 @@ class TensorBoard(Callback):
             held_out = name.startswith("val_")
             writer = self._writer("validation" if held_out else "training", epoch)
             writer.add_scalar(name[len("val_") :] if held_out else name, figure, epoch)
-        self._writer("training", epoch).add_scalar("learning rate", trainer.optimizer.lr, epoch)
+        self._writer("training", epoch).add_scalar("learning_rate", trainer.optimizer.lr, epoch)
         for writer in self._writers.values():
             writer.flush()
 
@@ -108,7 +108,10 @@ class TensorBoard(Callback):
 
     def _writer(self, run: str, epoch: int) -> Any:
         if run not in self._writers:
-            self._writers[run] = self._make_writer(str(self.folder / run), purge_step=epoch)
+            # Files are named after the second: with the epoch too, none overwrites another one.
+            self._writers[run] = self._make_writer(
+                str(self.folder / run), purge_step=epoch, filename_suffix=f".{epoch}"
+            )
         return self._writers[run]
 
     def _close(self) -> None:
