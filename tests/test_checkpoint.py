@@ -260,6 +260,18 @@ class TestResume:
         for path in checkpoints_in(tmp_path).values():
             read_checkpoint(path)
 
+    def test_a_damaged_one_of_later_steps_drives_no_good_one_out(self, tmp_path):
+        fit(build(), [Checkpoints(tmp_path, keep=2)], epochs=3)
+        max(tmp_path.iterdir()).write_bytes(b"")
+        trainer = build()
+        with pytest.warns(UserWarning, match="resumed from"):
+            trainer.resume(tmp_path)
+        with pytest.raises(KeyboardInterrupt):
+            fit(trainer, [Checkpoints(tmp_path, every_steps=1, keep=1), StopAt(12)])
+        assert list(checkpoints_in(tmp_path)) == [12, 15]
+        with pytest.warns(UserWarning, match="resumed from"):
+            assert build().resume(tmp_path) == checkpoints_in(tmp_path)[12]
+
     def test_when_all_are_damaged_it_says_what_is_wrong_with_the_last(self, tmp_path):
         fit(build(), [Checkpoints(tmp_path)], epochs=2)
         for path in checkpoints_in(tmp_path).values():
