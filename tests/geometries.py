@@ -96,6 +96,18 @@ AWKWARD = {
 # What Winograd's algorithm computes, in each way that cpp/src/winograd*.cpp cuts it into tasks.
 # "Filters first" and "inputs first" say what is transformed at once, before the products; a weight
 # gradient sums its tiles in slots, each over ranges of input and output channels.
+# Input gradients that are summed up from windows: few channels, enough images.
+WINDOWS = {
+    "full mode": Case((8, 14, 13, 6), (5, 5, 6, 16)),
+    "windows of one vector and a tail": Case((9, 9, 11, 10), (3, 4, 10, 33), padding=2),
+    "strides, a remainder, rows of zeros": Case(
+        (8, 17, 20, 3), (4, 3, 3, 20), stride=(3, 2), padding=((2, 0), (0, 1))
+    ),
+    "dilated rows": Case((8, 15, 12, 5), (3, 5, 5, 24), dilation=(2, 1), padding=3),
+    "one pixel each": Case((12, 5, 5, 4), (5, 5, 4, 9)),
+    "gaps": Case((8, 13, 14, 7), (2, 3, 7, 16), stride=4),
+}
+
 WINOGRAD = {
     "one tile, one slot": Case((1, 3, 3, 1), (3, 3, 1, 1)),
     "filters first, inputs first": Case((3, 9, 7, 17), (3, 3, 17, 20), padding=((1, 0), (2, 1))),
@@ -192,6 +204,12 @@ class TransposedCase:
         rng = np.random.default_rng(0)
         return self.arrays(lambda shape: np.clip(rng.normal(size=shape), -2, 2), dtype)
 
+
+TRANSPOSED_WINDOWS = {
+    "upsampling": TransposedCase((8, 7, 6, 20), (4, 4, 3, 20), 2, 1),
+    "stride 3, output padding": TransposedCase((9, 5, 6, 17), (5, 3, 6, 17), 3, 1, 2),
+    "full mode": TransposedCase((8, 6, 7, 16), (5, 5, 9, 16)),
+}
 
 TRANSPOSED = {
     "plain": TransposedCase((2, 4, 5, 3), (3, 2, 4, 3)),

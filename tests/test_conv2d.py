@@ -49,6 +49,7 @@ def test_any_geometry_is_within_rounding_on_reals(dtype, case, seed):
 
 # Large enough for several panels, several blocks of rows and columns, several slots.
 LARGE = {
+    **geometries.WINDOWS,
     "many channels": geometries.Case((3, 9, 8, 70), (3, 3, 70, 131), padding=1),
     "wide image": geometries.Case((1, 3, 450, 5), (2, 5, 5, 7), padding=2),
     "tall image": geometries.Case((1, 400, 6, 3), (5, 2, 3, 9), padding=1, stride=(2, 1)),

@@ -18,7 +18,7 @@ from comparison import (
     transposed_passes,
 )
 from finite_differences import assert_gradient
-from geometries import TRANSPOSED, TransposedCase, transposed_cases
+from geometries import TRANSPOSED, TRANSPOSED_WINDOWS, TransposedCase, transposed_cases
 from golden import image, kernel
 from rot180 import functional, reference
 
@@ -27,6 +27,7 @@ DTYPES = [np.float32, np.float64]
 
 # Large enough for several panels, blocks and slots.
 LARGE = {
+    **TRANSPOSED_WINDOWS,
     "upsampling": TransposedCase((3, 14, 13, 70), (4, 4, 40, 70), stride=2, padding=1),
     "stride 3": TransposedCase((2, 11, 12, 33), (5, 3, 17, 33), 3, 1, 2),
     "plain": TransposedCase((4, 20, 19, 36), (3, 3, 65, 36), padding=1),

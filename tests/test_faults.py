@@ -98,7 +98,7 @@ def guarded(array):
 
 
 BOTH_WAYS = [
-    *(("direct", name) for name in geometries.AWKWARD),
+    *(("direct", name) for name in geometries.AWKWARD | geometries.WINDOWS),
     *(("winograd", name) for name in ("padding on one side", "3x3", *geometries.WINOGRAD)),
 ]
 
@@ -109,7 +109,7 @@ def test_f6_nothing_beyond_an_array_is_read_or_written(isa, how, name, instructi
     """conftest.py fills the scratch memory with NaN for the whole suite."""
     instruction_set(isa)
     algorithm(how)
-    case = (geometries.AWKWARD | geometries.WINOGRAD)[name]
+    case = (geometries.AWKWARD | geometries.WINDOWS | geometries.WINOGRAD)[name]
 
     def check_exact(actual, expected, pass_name, what):
         assert_exact(actual, expected, pass_name, case.geometry, what)
@@ -150,14 +150,18 @@ def test_f6_nothing_beyond_an_array_is_read_or_written(isa, how, name, instructi
 
 @pytest.mark.parametrize("isa", rot180.build_info()["instruction_sets"])
 @pytest.mark.parametrize(
-    ("how", "name"), [*(("direct", name) for name in geometries.TRANSPOSED), ("winograd", "3x3")]
+    ("how", "name"),
+    [
+        *(("direct", name) for name in geometries.TRANSPOSED | geometries.TRANSPOSED_WINDOWS),
+        ("winograd", "3x3"),
+    ],
 )
 def test_f6_nothing_beyond_an_array_of_a_transposed_convolution(
     isa, how, name, instruction_set, algorithm
 ):
     instruction_set(isa)
     algorithm(how)
-    case = geometries.TRANSPOSED[name]
+    case = (geometries.TRANSPOSED | geometries.TRANSPOSED_WINDOWS)[name]
     x, weight, bias, dy = case.integers()
     arrays = (x, weight, bias, dy, *map(np.zeros_like, (dy, x, weight, bias)))
     (x, weight, bias, dy, y, dx, dw, db), checks = zip(*map(guarded, arrays), strict=True)

@@ -17,6 +17,7 @@ from rot180 import functional
 THREADS = [1, 2, 3, 8]
 
 CASES = {
+    "sum of windows": geometries.Case((19, 24, 23, 6), (5, 5, 6, 16), stride=(1, 2)),
     "3x3": geometries.Case((9, 30, 31, 40), (3, 3, 40, 70), padding=1),
     "strided": geometries.Case((8, 40, 41, 16), (3, 3, 16, 20), stride=2, padding=1),
     "one image": geometries.Case((1, 60, 61, 24), (5, 3, 24, 32), padding=2),

@@ -125,6 +125,17 @@ struct DepthwiseGradRow {
     Ahead<T> x_ahead, dy_ahead;
 };
 
+// Windows of `rows` rows of `length` values, side by side, added to an image where each lies:
+//   to[p*stride + r*row_stride + c] += from[(p*rows + r)*length + c]
+// Both are readable, and `to` writable, for a vector more.
+template <class T>
+struct AddWindows {
+    const T* from;
+    int64_t pixels, rows, length;
+    T* to;
+    int64_t stride, row_stride;
+};
+
 // A weight gradient summed over a block of pixels, (images, rows, columns), one panel of channels:
 //   dw[m*dw_stride + k] = start + sum over pixels of x[m] * dy[k],   m < tile_rows
 // where start is dw itself, or zero if dw is to be overwritten. x and dy have strides of their own;
@@ -269,6 +280,7 @@ struct Kernels {
     // Inputs [first, last).
     void (*few_pixels_grad_weight)(const FewPixelsGrad<T>&, int64_t first, int64_t last);
     void (*outer_product)(const OuterProduct<T>&);
+    void (*add_windows)(const AddWindows<T>&);
     void (*depthwise_row)(const DepthwiseRow<T>&);
     void (*depthwise_grad_row)(const DepthwiseGradRow<T>&);
     // sum[c] += sum over rows of x[row*stride + c]

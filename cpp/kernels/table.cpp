@@ -1,6 +1,7 @@
 // Gathers the kernels of one instruction set. CMake compiles this file once for each, with the
 // flags of that set and ROT180_KERNEL_TABLE naming the symbol.
 #include "add_rows.h"
+#include "add_windows.h"
 #include "channel_norm.h"
 #include "correlate_few.h"
 #include "correlate_tile.h"
@@ -28,6 +29,7 @@ constexpr Kernels<T> kernels() {
         correlate_few_pixels<T>,
         few_pixels_grad_weight<T>,
         outer_product<T>,
+        add_windows<T>,
         depthwise_row<T>,
         depthwise_grad_row<T>,
         add_rows<T>,

@@ -9,6 +9,7 @@
 
 #include "correlation.h"
 #include "parallel.h"
+#include "sum_of_windows.h"
 #include "winograd.h"
 
 namespace rot180 {
@@ -87,6 +88,9 @@ template <class T>
 void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* weight,
                 const T* bias, Activation activation, T* dx, Algorithm algorithm) {
     const Algorithm chosen = conv2d_algorithm<T>(Pass::grad_input, shape, algorithm);
+    if (chosen == Algorithm::direct && sum_of_windows_pays<T>(shape)) {
+        return sum_of_windows(shape, dy, weight, bias, activation, dx);
+    }
     const int64_t weight_column = shape.group_in_channels() * shape.out_channels;
     const int64_t weight_row = shape.kernel_width * weight_column;
     const int64_t dx_row = shape.width * shape.in_channels;
