@@ -57,6 +57,23 @@ def test_held_out_curves_are_drawn(tmp_path):
     assert has_red(tmp_path / "with.png")
 
 
+def test_every_metric_has_a_panel(tmp_path):
+    history = HISTORY | {"f_score": [-0.5, 0.1, 0.2], "mean_absolute_error": [3.0, 2.0, 2.5]}
+    figure = plot_history(history)
+    assert [axes.get_ylabel() for axes in figure.axes] == [
+        "loss",
+        "accuracy (%)",
+        "f score",
+        "mean absolute error",
+    ]
+    assert [len(axes.lines) for axes in figure.axes] == [2, 2, 1, 1]
+    bottoms = [axes.get_ylim()[0] for axes in figure.axes]
+    assert bottoms[0] == bottoms[3] == 0
+    assert bottoms[1] > 0
+    assert bottoms[2] < -0.5
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("history", [{}, {"loss": []}, {"seconds": [1.0]}])
 def test_a_history_without_epochs_is_refused(tmp_path, history):
     with pytest.raises(ValueError, match="no epoch"):

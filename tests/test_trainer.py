@@ -709,5 +709,8 @@ def test_history_of_no_epochs():
 
 def test_history_plot(tmp_path):
     history = classifier().fit(X, LABELS, epochs=2)
-    history.plot(tmp_path / "curves.png")
+    figure = history.plot(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert len(figure.axes) == len(history.plot().axes) == 2
+    with pytest.raises(ValueError, match="no epoch"):
+        rot180.History(["loss"]).plot()

@@ -114,22 +114,29 @@ class History(Mapping[str, list[float]]):
             columns = [range(1, self.epochs + 1), *self._columns.values()]
             writer.writerows(zip(*columns, strict=True))
 
-    def plot(self, path: PathLike) -> None:
-        """Draw the curves into an image file, see `rot180.plots.plot_history`.
+    def plot(self, path: PathLike | None = None) -> Any:
+        """Draw the curves, see `rot180.plots.plot_history`.
 
         Parameters
         ----------
         path
-            The file, replaced if it exists.
+            The PNG file, replaced if it exists; None writes none.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The picture. A notebook shows it where ``%matplotlib inline`` is on.
 
         Raises
         ------
+        ValueError
+            If there is no epoch to draw.
         ImportError
             If matplotlib is not installed.
         """
         from rot180.plots import plot_history
 
-        plot_history(self, path)
+        return plot_history(self, path)
 
     def __getitem__(self, name: str) -> list[float]:
         return self._columns[name]

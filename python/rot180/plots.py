@@ -14,16 +14,21 @@ TRAIN_COLOUR = "#4c78a8"
 HELD_OUT_COLOUR = "#e45756"
 
 
-def plot_history(history: Mapping[str, Sequence[float]], path: PathLike) -> None:
-    """Draw loss and accuracy by epoch, in training and held out, to a PNG file.
+def plot_history(history: Mapping[str, Sequence[float]], path: PathLike | None = None) -> Any:
+    """Draw loss and metrics by epoch, in training and held out, a panel each.
 
     Parameters
     ----------
     history
-        Lists of equal length: ``"loss"``, and where there are any ``"accuracy"``, ``"val_loss"``
-        and ``"val_accuracy"`` (from 0 to 1).
+        Lists of equal length by name: ``"loss"``, ``"accuracy"`` and other metrics, and those that
+        were held out after ``"val_"``. Accuracies are from 0 to 1.
     path
-        The PNG file, replaced if it exists.
+        The PNG file, replaced if it exists; None writes none.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture, which belongs to no window.
 
     Raises
     ------
@@ -38,31 +43,37 @@ def plot_history(history: Mapping[str, Sequence[float]], path: PathLike) -> None
     >>> from rot180.plots import plot_history
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder) / "curves.png"
-    ...     plot_history({"loss": [2.0, 0.5], "accuracy": [0.4, 0.9]}, path)
+    ...     figure = plot_history({"loss": [2.0, 0.5], "accuracy": [0.4, 0.9]}, path)
     ...     path.exists()
     True
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['loss', 'accuracy (%)']
     """
-    panels = [("loss", "loss"), ("accuracy", "accuracy (%)")]
-    panels = [(key, label) for key, label in panels if len(history.get(key, ()))]
+    panels = [
+        name
+        for name, column in history.items()
+        if len(column) and name != "seconds" and not name.startswith("val_")
+    ]
     if not panels:
         raise ValueError("history has no epoch: train at least one")
     figure = _figure(4.8 * len(panels), 3.6)
-    for axes, (key, label) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-    ):
-        scale = 100 if key == "accuracy" else 1
-        _plot_curve(axes, history[key], scale, "training", TRAIN_COLOUR)
-        if len(history.get(f"val_{key}", ())):
-            _plot_curve(axes, history[f"val_{key}"], scale, "held out", HELD_OUT_COLOUR)
-        _set_limits(axes, key)
+    for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        is_share = name.endswith("accuracy")
+        scale = 100 if is_share else 1
+        _plot_curve(axes, history[name], scale, "training", TRAIN_COLOUR)
+        if len(history.get(f"val_{name}", ())):
+            _plot_curve(axes, history[f"val_{name}"], scale, "held out", HELD_OUT_COLOUR)
+        _set_limits(axes, name)
         axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
-        axes.set_xlim(0.5, len(history[key]) + 0.5)
+        axes.set_ylabel(name.replace("_", " ") + (" (%)" if is_share else ""))
+        axes.set_xlim(0.5, len(history[name]) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(color="#e6e6e6")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-    _save(figure, path)
+    if path is not None:
+        _save(figure, path)
+    return figure
 
 
 def plot_confusion(matrix: npt.ArrayLike, class_names: Sequence[str], path: PathLike) -> None:
@@ -131,13 +142,13 @@ def _plot_curve(axes: Any, values: Sequence[float], scale: int, name: str, colou
     )
 
 
-def _set_limits(axes: Any, key: str) -> None:
-    """Loss starts at 0 and accuracy ends at 100 %, so that neither flatters."""
-    if key == "loss":
-        axes.set_ylim(bottom=0)
-    else:
+def _set_limits(axes: Any, name: str) -> None:
+    """Losses and errors start at 0 and accuracies end at 100 %, so that none flatters."""
+    if name.endswith("accuracy"):
         low = axes.get_ylim()[0]
         axes.set_ylim(max(0, low), 100 + 0.02 * (100 - max(0, low)))
+    elif name.endswith(("loss", "error")):
+        axes.set_ylim(bottom=0)
 
 
 def _cell_colours(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:

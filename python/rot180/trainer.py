@@ -6,23 +6,23 @@ import errno
 import math
 import operator
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from rot180.arguments import class_labels, real_number
+from rot180.arguments import class_labels
 from rot180.callbacks.callback import Callback
 from rot180.callbacks.callback_list import CallbackList
-from rot180.checkpoint import checkpoints_in, read_checkpoint, write_checkpoint
+from rot180.checkpoint import checkpoints_in, write_checkpoint
 from rot180.data import Dataset
 from rot180.geometry import positive_int
 from rot180.history import History
 from rot180.interrupts import Interrupts
-from rot180.io import PathLike, check_tensors, model_tensors
+from rot180.io import PathLike
 from rot180.layers import Layer
 from rot180.losses import CrossEntropy, Loss
 from rot180.metrics import Means, Metric, named_metrics
@@ -30,6 +30,7 @@ from rot180.optim import Optimizer
 from rot180.position import Position
 from rot180.progress import Bars
 from rot180.samples import Samples, split
+from rot180.training_state import Resumed, training_state
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -107,7 +108,7 @@ class Trainer:
         self.stop_training = False
         self._position: Position | None = None
         self._callbacks = CallbackList([])
-        self._resumed: _Resumed | None = None
+        self._resumed: Resumed | None = None
 
     def fit(
         self,
@@ -274,20 +275,15 @@ class Trainer:
         """
         if self._position is None:
             raise RuntimeError("no training has begun: save the weights with rot180.io instead")
-        generators = self.model.named_generators().items()
-        write_checkpoint(
-            path,
-            {
-                "model": model_tensors(self.model),
-                "optimizer": self.optimizer.state_dict(),
-                "lr": self.optimizer.lr,
-                "generators": {name: rng.bit_generator.state for name, rng in generators},
-                "position": self._position.state_dict(),
-                "history": self.history.state_dict(),
-                "callbacks": self._callbacks.state_dict(),
-                "stop_training": self.stop_training,
-            },
+        state = training_state(
+            self.model,
+            self.optimizer,
+            self._position,
+            self.history,
+            self._callbacks,
+            self.stop_training,
         )
+        write_checkpoint(path, state)
 
     def resume(self, path: PathLike, *, missing_ok: bool = False) -> Path | None:
         """Take over a checkpoint; the next `fit` goes on where it was written, to the same bits.
@@ -341,12 +337,11 @@ class Trainer:
         if not path.is_dir():
             if missing_ok and not path.exists():
                 return None
-            self._take(path)
-            return path
+            return self._take_over(path)
         first_error: Exception | None = None
         for candidate in reversed(checkpoints_in(path).values()):
             try:
-                self._take(candidate)
+                self._take_over(candidate)
             except FileNotFoundError:  # another process has removed it
                 continue
             except (OSError, ValueError) as error:
@@ -426,34 +421,10 @@ class Trainer:
                 self._interrupted(interrupts)
         return means.result()
 
-    def _take(self, path: Path) -> None:
-        """Take over a checkpoint, when all of it has been checked."""
-        state = read_checkpoint(path)
-        own, generators = model_tensors(self.model), self.model.named_generators()
-        arrays = _section(path, state, "model")
-        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-            raise ValueError(f"{path} is damaged: the model has something else than arrays")
-        check_tensors(path, arrays, own)
-        saved_generators = _section(path, state, "generators")
-        try:
-            _check_generators(saved_generators, generators)
-            position = Position.from_state_dict(_section(path, state, "position"))
-            history = History()
-            history.load_state_dict(_section(path, state, "history"))
-            callbacks = _section(path, state, "callbacks")
-            lr = real_number("lr", state.get("lr"))
-            self.optimizer.load_state_dict(_section(path, state, "optimizer"))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}: {error}") from error
-        for name, array in own.items():
-            np.copyto(array, arrays[name])
-        for name, generator in generators.items():
-            generator.bit_generator.state = saved_generators[name]
-        self.optimizer.lr = lr
+    def _take_over(self, path: Path) -> Path:
+        self._resumed = Resumed.take_over(path, self.model, self.optimizer)
         self._position = None
-        self._resumed = _Resumed(
-            path, position, history, callbacks, state.get("stop_training") is True
-        )
+        return path
 
     def _seed(self, seed: int | None) -> int:
         if seed is None:
@@ -513,59 +484,6 @@ class Trainer:
         if isinstance(self.loss, CrossEntropy):
             _check_labels(dataset.y, output_shape)
         return dataset
-
-
-class _Resumed(NamedTuple):
-    """What `fit` takes over from a checkpoint."""
-
-    path: Path
-    position: Position
-    history: History
-    callbacks: dict[str, Any]
-    stop_training: bool
-
-    def expect(self, position: Position, history: History, epochs: int) -> None:
-        """Refuse to go on with other data or options than those before."""
-        try:
-            self.position.expect(position)
-            if set(self.history) != set(history):
-                raise ValueError(
-                    f"its history has {list(self.history)}, this fit would have {list(history)}: "
-                    "pass validation data and metrics as then"
-                )
-            if self.position.epoch > epochs + 1:
-                raise ValueError(
-                    f"it has {self.position.epoch - 1} epochs behind it, this fit has "
-                    f"epochs={epochs}"
-                )
-        except ValueError as error:
-            error.args = (f"{self.path}: {error}",)
-            raise
-
-
-def _section(path: Path, state: Mapping[str, Any], name: str) -> dict[str, Any]:
-    section = state.get(name)
-    if not isinstance(section, dict):
-        raise ValueError(f"{path} misses {name!r}: it is no checkpoint of a training")
-    return section
-
-
-def _check_generators(
-    states: Mapping[str, Any], generators: Mapping[str, np.random.Generator]
-) -> None:
-    missing = sorted(generators.keys() - states.keys())
-    unknown = sorted(states.keys() - generators.keys())
-    if missing or unknown:
-        raise ValueError(
-            f"it has the states of the random generators {sorted(states)}, the model has "
-            f"{sorted(generators)}: it was saved from another model"
-        )
-    for name, generator in generators.items():
-        trial = type(generator.bit_generator)()
-        try:
-            trial.state = states[name]
-        except Exception as error:  # NumPy takes the state apart without looking at it first
-            raise ValueError(f"the state of the random generator {name}: {error}") from error
 
 
 def _check_labels(labels: Array, output_shape: tuple[int, ...]) -> None:
