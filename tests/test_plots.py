@@ -137,3 +137,12 @@ def test_missing_matplotlib_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'pip install "rot180\[train\]"'):
         plot_history(HISTORY, tmp_path / "curves.png")
+
+
+def test_confusion_of_many_classes_is_drawn_in_a_moment(tmp_path):
+    classes = 100
+    matrix = np.eye(classes, dtype=int) * 9
+    matrix[3, 40] = 7
+    plot_confusion(matrix, [f"class_{i}" for i in range(classes)], tmp_path / "c.png")
+    assert max(pixels(tmp_path / "c.png").shape) < 3000
+    assert has_red(tmp_path / "c.png")

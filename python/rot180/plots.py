@@ -13,6 +13,9 @@ from rot180.io import PathLike, atomic_write
 TRAIN_COLOUR = "#4c78a8"
 HELD_OUT_COLOUR = "#e45756"
 
+# More classes would make a picture too large for a screen if each cell held its count.
+MOST_NUMBERED = 30
+
 
 def plot_history(history: Mapping[str, Sequence[float]], path: PathLike | None = None) -> Any:
     """Draw loss and metrics by epoch, in training and held out, a panel each.
@@ -79,6 +82,8 @@ def plot_history(history: Mapping[str, Sequence[float]], path: PathLike | None =
 def plot_confusion(matrix: npt.ArrayLike, class_names: Sequence[str], path: PathLike) -> None:
     """Draw a confusion matrix to a PNG file: counts in the cells, mistakes in red.
 
+    With more than thirty classes the cells are small and have their colours only.
+
     Parameters
     ----------
     matrix
@@ -115,14 +120,20 @@ def plot_confusion(matrix: npt.ArrayLike, class_names: Sequence[str], path: Path
     total, right = int(counts.sum()), int(np.trace(counts))
     if total < 1 or counts.min() < 0:
         raise ValueError("matrix must hold counts of at least one image")
-    figure = _figure(1.8 + 0.42 * classes, 1.9 + 0.42 * classes)
+    numbered = classes <= MOST_NUMBERED
+    cell, fontsize = (0.42, None) if numbered else (0.12, 6)
+    longest = max(map(len, class_names))
+    figure = _figure(1.8 + cell * classes, 1.9 + cell * classes)
     axes = figure.subplots()
     axes.imshow(_cell_colours(counts))
-    for (i, j), count in np.ndenumerate(counts):
-        colour = "#222222" if count else "#cccccc"
-        axes.text(j, i, str(count), ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(classes), class_names)
-    axes.set_yticks(range(classes), class_names)
+    if numbered:
+        for (i, j), count in np.ndenumerate(counts):
+            colour = "#222222" if count else "#cccccc"
+            axes.text(j, i, str(count), ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(
+        range(classes), class_names, rotation=90 if longest > 3 else 0, fontsize=fontsize
+    )
+    axes.set_yticks(range(classes), class_names, fontsize=fontsize)
     edges = np.arange(classes + 1) - 0.5
     axes.hlines(edges, edges[0], edges[-1], color="#e6e6e6", linewidth=0.8)
     axes.vlines(edges, edges[0], edges[-1], color="#e6e6e6", linewidth=0.8)

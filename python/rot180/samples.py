@@ -54,10 +54,7 @@ class Samples:
         order = position.batches()
         if self.chosen is not None:
             order = [self.chosen[part] for part in order]
-        if self.dataset.augmentations or self.dataset.x.dtype == np.uint8:
-            return batches_ahead(self.dataset, order, position.generators())
-        # A thread would take longer to hand them over than they take to be gathered.
-        return (self.dataset.batch(part) for part in order)
+        return batches_ahead(self.dataset, order, position.generators())
 
 
 def split(dataset: Dataset, validation_split: float, seed: int) -> tuple[Samples, Samples]:

@@ -2,50 +2,71 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rot180 import io
 from rot180.callbacks import Callback
-from rot180.history import History
-from rot180.layers import Sequential
 from rot180.trainer import Trainer
 
 # Drawn after the last epoch.
 PICTURES = ("curves.png", "confusion.png")
 
 
-class LinearDecay(Callback):
-    """Let the learning rate fall evenly towards 0, a step each epoch."""
+# The share of the learning rate that is left when a share of the epochs is done.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "linear": lambda done: 1 - done,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+    "constant": lambda done: 1.0,
+}
 
-    def __init__(self, lr: float, epochs: int) -> None:
+
+class Schedule(Callback):
+    """Lets the learning rate fall by a schedule, a step each epoch."""
+
+    def __init__(self, name: str, lr: float, epochs: int) -> None:
+        self.name = name
         self.lr = lr
         self.epochs = epochs
 
     def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
         """Set the rate of this epoch."""
-        trainer.optimizer.lr = self.lr * (1 - (epoch - 1) / self.epochs)
+        trainer.optimizer.lr = self.lr * SCHEDULES[self.name]((epoch - 1) / self.epochs)
 
 
 class EpochKeeper(Callback):
-    """Shows the progress, and after each epoch prints a line and saves the weights and figures."""
+    """Shows the progress, and after each epoch prints a line and saves the weights and figures.
+
+    A training that goes on from a checkpoint must have the same settings as before.
+    """
 
     def __init__(
-        self, out: Path, model: Sequential, metadata: Mapping[str, str], epochs: int, steps: int
+        self,
+        out: Path,
+        metadata: Mapping[str, str],
+        settings: Mapping[str, str],
+        epochs: int,
+        steps: int,
     ) -> None:
         from tqdm import tqdm
 
         self.weights = out / "weights.safetensors"
         self.table = out / "history.csv"
-        self.history = History()
-        self._model = model
         self._metadata = metadata
+        self._settings = dict(settings)
         self._epochs = epochs
+        self._saved_epochs = 0
         # disable=None: only on a terminal.
         self._bar = tqdm(total=steps, unit="step", leave=False, disable=None)
         self._width = max(5, len(f"{epochs}/{epochs}"))
         self._print(f"{'epoch':<{self._width}}    loss  accuracy  val loss  val accuracy  seconds")
+
+    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
+        """Take over what a checkpoint held of the progress."""
+        self._bar.update(trainer.optimizer.step_count - self._bar.n)
 
     def on_train_batch_end(
         self, trainer: Trainer, epoch: int, batch: int, logs: Mapping[str, float]
@@ -58,9 +79,9 @@ class EpochKeeper(Callback):
         if epoch == 1:  # pictures of an earlier run would not belong to these weights
             for name in PICTURES:
                 (self.weights.parent / name).unlink(missing_ok=True)
-        io.save_weights(self.weights, self._model, self._metadata)
-        self.history.append(logs)
-        self.history.to_csv(self.table)
+        io.save_weights(self.weights, trainer.model, self._metadata)
+        trainer.history.to_csv(self.table)
+        self._saved_epochs = epoch
         number = f"{epoch}/{self._epochs}"
         self._print(
             f"{number:>{self._width}}"
@@ -69,11 +90,31 @@ class EpochKeeper(Callback):
             f"  {logs['seconds']:7.2f}"
         )
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the settings and what has been saved."""
+        return {"settings": self._settings, "saved_epochs": self._saved_epochs}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned.
+
+        Raises
+        ------
+        ValueError
+            If the settings were others.
+        """
+        before = state["settings"]
+        for name, now in self._settings.items():
+            if before.get(name) != now:
+                raise ValueError(
+                    f"--resume goes on with --{name} {before.get(name)}, got --{name} {now}"
+                )
+        self._saved_epochs = state["saved_epochs"]
+
     def kept(self) -> str:
         """Say what of this run is on the disk."""
-        if not self.history.epochs:
-            return "nothing was saved before the end of the first epoch"
-        return f"{self.weights} holds the weights after epoch {self.history.epochs}"
+        if not self._saved_epochs:
+            return "no weights were saved before the end of the first epoch"
+        return f"{self.weights} holds the weights after epoch {self._saved_epochs}"
 
     def close(self) -> None:
         """Take the bar away, so that the terminal is as it was."""

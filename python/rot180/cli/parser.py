@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeAlias
 
 # What add_subparsers() returns; argparse gives it no public name.
@@ -46,6 +48,30 @@ def positive_float(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
     return value
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Read a height and a width, 32x48, or one number for both."""
+    match = re.fullmatch(r"(\d{1,4})(?:x(\d{1,4}))?", text, re.ASCII)
+    height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not height or not width:
+        raise argparse.ArgumentTypeError(f"expected a size as 32 or 32x48, got {text!r}")
+    return height, width
+
+
+def names_of(choices: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+    """Return a function that reads some of the names, with commas between them, or none."""
+    allowed = tuple(choices)
+
+    def read(text: str) -> tuple[str, ...]:
+        names = () if text == "none" else tuple(text.split(","))
+        if not set(names) <= set(allowed):
+            raise argparse.ArgumentTypeError(
+                f"expected none, or {', '.join(allowed)} with commas between them, got {text!r}"
+            )
+        return names
+
+    return read
 
 
 def _whole_number(text: str, smallest: int) -> int:

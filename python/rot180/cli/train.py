@@ -1,37 +1,50 @@
-"""``rot180 train``: train a small network on handwritten digits and keep what came out."""
+"""``rot180 train``: train a network of the zoo on images and keep what came out."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import importlib.util
-import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import rot180
-from rot180 import data, io, losses, models, optim, plots
+from rot180 import losses, models, optim
+from rot180.callbacks import Checkpoints
+from rot180.checkpoint import checkpoints_in
 from rot180.cli import exit_status
-from rot180.cli.epochs import PICTURES, EpochKeeper, LinearDecay
-from rot180.cli.parser import Commands, UsageError, non_negative_int, positive_float, positive_int
+from rot180.cli.epochs import SCHEDULES, EpochKeeper, Schedule
+from rot180.cli.images import Inputs
+from rot180.cli.network import metadata
+from rot180.cli.parser import (
+    Commands,
+    UsageError,
+    image_size,
+    names_of,
+    non_negative_int,
+    positive_float,
+    positive_int,
+)
+from rot180.cli.results import print_accuracy, print_paths, write_results
+from rot180.cli.sources import AUGMENTATIONS, SOURCES, Source, load
+from rot180.data import Dataset, ImageData, Normalise
 from rot180.layers import Sequential
 from rot180.trainer import NonFiniteLossError, Trainer
 
-MODEL = "digits_cnn"
-LEARNING_RATES = {"adam": 0.003, "sgd": 0.1}
+# How much larger than Adam's learning rate that of SGD with momentum is.
+SGD_LR = 30
 MOMENTUM = 0.9
-SAMPLE_SCALE = 8  # sample pictures are 8 times as large as the images, for people to look at
+
+# What must be the same when a training goes on.
+SETTINGS = ("kind", "model", "augment", "lr", "schedule", "optimizer", "seed", "epochs")
 
 # Modules of the "train" extra, looked for before the training rather than after it.
 EXTRAS = {
     "matplotlib": "matplotlib",
     "PIL": "pillow",
-    "safetensors": "safetensors",
     "sklearn": "scikit-learn",
     "tqdm": "tqdm",
 }
@@ -39,151 +52,204 @@ EXTRAS = {
 
 def add_parser(commands: Commands) -> None:
     """Add the command to the command line."""
+    kinds = "; ".join(f"{name}: {source.what}" for name, source in SOURCES.items())
     parser = commands.add_parser(
         "train",
-        help="train a network on scikit-learn's handwritten digits",
-        description="Train a small convolutional network on the 1797 handwritten digits that come "
-        "with scikit-learn (no download). A quarter is held out, always the same one. Writes "
-        "weights.safetensors, history.csv, curves.png, confusion.png and samples/ into a folder.",
+        help="train a network on scikit-learn's digits, MNIST, CIFAR, or pictures of your own",
+        description="Train a network of the zoo to classify images. Without arguments: a small one "
+        "on the 1797 handwritten digits that come with scikit-learn (no download). What is held "
+        "out is never trained on. Writes weights.safetensors, history.csv, curves.png, "
+        f"confusion.png and samples/ into a folder. Kinds of data are {kinds}.",
         epilog="The same seed gives the same weights, bit for bit, with any number of threads. "
-        "Ctrl-C keeps the weights and the history of the last whole epoch.",
+        "Ctrl-C keeps the weights and the history of the last whole epoch, and a checkpoint, from "
+        "which --resume goes on to the same bits.",
     )
     add = parser.add_argument
-    add("--epochs", type=positive_int, default=15, metavar="N", help="passes over the data")
+    # Not as choices: a mistyped option would be reported as a wrong kind.
+    add(
+        "kind",
+        nargs="?",
+        default="digits",
+        metavar="KIND",
+        help=f"what to train on, one of {', '.join(SOURCES)}",
+    )
+    unset = argparse.SUPPRESS  # the default depends on the kind of data, or on the machine
+    add(
+        "--data",
+        type=Path,
+        default=unset,
+        metavar="PATH",
+        help="where the files are; digits need none",
+    )
+    add(
+        "--size",
+        type=image_size,
+        default=unset,
+        metavar="HxW",
+        help="size to which the pictures of a folder are cut and resized; their own, if none is "
+        "given and all have the same",
+    )
+    add(
+        "--model",
+        choices=list(models.CLASSIFIERS),
+        default=unset,
+        help="network of the zoo; each is built for the size of the images and their classes",
+    )
+    add(
+        "--augment",
+        type=names_of(AUGMENTATIONS),
+        default=unset,
+        metavar="NAMES",
+        help=f"what is done to images by chance: some of {','.join(AUGMENTATIONS)} with commas "
+        "between them, or none",
+    )
+    add("--epochs", type=positive_int, default=unset, metavar="N", help="passes over the data")
     add("--batch-size", type=positive_int, default=32, metavar="N", help="images in a step")
     add(
         "--lr",
         type=positive_float,
-        default=argparse.SUPPRESS,
+        default=unset,
         metavar="X",
-        help="learning rate of the first epoch; it falls evenly towards 0 "
-        f"(default: {LEARNING_RATES['adam']} for adam, {LEARNING_RATES['sgd']} for sgd)",
+        help="learning rate of the first epoch",
     )
-    add("--optimizer", choices=list(LEARNING_RATES), default="adam", help="sgd has momentum 0.9")
+    add("--schedule", choices=list(SCHEDULES), default="linear", help="how it falls towards 0")
+    add("--optimizer", choices=["adam", "sgd"], default="adam", help="sgd has momentum 0.9")
     add(
         "--seed",
         type=non_negative_int,
         default=0,
         metavar="N",
-        help="of the first weights and of the order of the images",
+        help="of the first weights, the order of the images and their augmentation",
     )
     add(
         "--threads",
         type=positive_int,
-        default=argparse.SUPPRESS,
+        default=unset,
         metavar="N",
-        help="threads (default: as many as this process may use)",
+        help="threads; as many as this process may use, if none is given",
     )
     add("--out", type=Path, default=Path("run"), metavar="DIR", help="folder for the results")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on where the training in that folder was stopped; give the other arguments again",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, write the results, and say what to do next."""
     _check_extras()
-    if "threads" in arguments:
+    if arguments.kind not in SOURCES:
+        raise UsageError(f"no data are called {arguments.kind}, expected {', '.join(SOURCES)}")
+    source = SOURCES[arguments.kind]
+    arguments = _with_defaults(arguments, source)
+    if arguments.threads is not None:
         rot180.set_num_threads(arguments.threads)
     out: Path = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
-
-    digits = data.load_digits()
-    model = models.build(MODEL, rng=arguments.seed)
-    optimizer = _optimizer(arguments, model)
-    print(
-        f"{MODEL}: {len(digits.x_train)} images to train on, {len(digits.x_test)} held out",
-        flush=True,
+    checkpoints = out / "checkpoints"
+    if not arguments.resume and checkpoints.is_dir() and checkpoints_in(checkpoints):
+        raise UsageError(
+            f"{checkpoints} holds a training that was stopped: go on with --resume, or remove it"
+        )
+    images = load(arguments)
+    inputs = _inputs(images, source)
+    train, test = _data_sets(images, inputs, arguments.augment)
+    model = models.build(
+        arguments.model,
+        input_shape=inputs.shape,
+        classes=len(images.class_names),
+        rng=arguments.seed,
     )
-    steps = arguments.epochs * -(-len(digits.x_train) // arguments.batch_size)
-    keeper = EpochKeeper(out, model, _metadata(digits), arguments.epochs, steps)
+    optimizer = _optimizer(arguments, model)
+    trainer = Trainer(model, optimizer, losses.CrossEntropy())
+    if arguments.resume:
+        trainer.resume(checkpoints)
+    out.mkdir(parents=True, exist_ok=True)
+    print(f"{arguments.model}: {len(train)} images to train on, {len(test)} held out", flush=True)
+
+    keeper = EpochKeeper(
+        out,
+        metadata(arguments.model, inputs, images.class_names),
+        {name: str(getattr(arguments, name)) for name in SETTINGS},
+        arguments.epochs,
+        arguments.epochs * -(-len(train) // arguments.batch_size),
+    )
+    schedule = Schedule(arguments.schedule, arguments.lr, arguments.epochs)
     try:
         start = time.perf_counter()
-        trainer = Trainer(model, optimizer, losses.CrossEntropy())
         with contextlib.closing(keeper):  # the bar goes before anything else is printed
             trainer.fit(
-                digits.x_train,
-                digits.y_train,
+                train,
                 epochs=arguments.epochs,
                 batch_size=arguments.batch_size,
-                validation_data=(digits.x_test, digits.y_test),
-                callbacks=[LinearDecay(optimizer.lr, arguments.epochs), keeper],
+                validation_data=test,
+                callbacks=[schedule, keeper, Checkpoints(checkpoints, keep=2)],
                 seed=arguments.seed,
                 progress=False,  # the keeper has one bar for all epochs
             )
         seconds = time.perf_counter() - start
-        predicted = trainer.predict(digits.x_test).argmax(axis=1)
-        _print_accuracy(predicted, digits, seconds)
-        _write_results(out, keeper, predicted, digits)
+        predicted = trainer.predict(test).argmax(axis=1)
+        print_accuracy(predicted, images, seconds)
+        write_results(out, trainer.history, predicted, images, inputs)
     except KeyboardInterrupt:
-        print(f"rot180: stopped: {keeper.kept()}", file=sys.stderr)
+        hint = "; --resume goes on" if checkpoints_in(checkpoints) else ""
+        print(f"rot180: stopped: {keeper.kept()}{hint}", file=sys.stderr)
         return exit_status.INTERRUPTED
     except NonFiniteLossError as error:
         print(f"rot180: error: {error}; {keeper.kept()}", file=sys.stderr)
         return exit_status.FAILED
-    _print_paths(out)
+    _remove(checkpoints)
+    print_paths(out, inputs)
     return exit_status.SUCCESS
 
 
-def _optimizer(arguments: argparse.Namespace, model: Sequential) -> optim.Optimizer:
-    lr = getattr(arguments, "lr", LEARNING_RATES[arguments.optimizer])
-    if arguments.optimizer == "sgd":
-        return optim.SGD(model.parameters(), lr, momentum=MOMENTUM)
-    return optim.Adam(model.parameters(), lr)
-
-
-def _metadata(digits: data.ImageData) -> dict[str, str]:
-    """What ``rot180 predict`` must know about the weights."""
-    return {
-        "model": MODEL,
-        "input_shape": " ".join(map(str, digits.x_train.shape[1:])),
-        "input_range": "0 1",
-        "classes": " ".join(digits.class_names),
+def _with_defaults(arguments: argparse.Namespace, source: Source) -> argparse.Namespace:
+    """Fill in what the command line leaves out and what depends on the kind of data."""
+    defaults = {
+        "data": None,
+        "size": None,
+        "model": source.model,
+        "augment": source.augment,
+        "epochs": source.epochs,
+        "lr": source.lr * (SGD_LR if arguments.optimizer == "sgd" else 1),
+        "threads": None,
     }
+    return argparse.Namespace(**(defaults | vars(arguments)))
 
 
-def _print_accuracy(predicted: npt.NDArray[Any], digits: data.ImageData, seconds: float) -> None:
-    right, total = int((predicted == digits.y_test).sum()), len(predicted)
-    print(
-        f"\nheld-out accuracy: {100 * right / total:.2f} % ({right} of {total}), "
-        f"trained in {seconds:.1f} s"
+def _inputs(images: ImageData, source: Source) -> Inputs:
+    x = images.x_train
+    low, high = (0.0, 1.0) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
+    normalise = Normalise.of(x) if source.normalised else None
+    height, width, channels = x.shape[1:]
+    return Inputs((height, width, channels), (low, high), source.pictures, normalise)
+
+
+def _data_sets(
+    images: ImageData, inputs: Inputs, augment: tuple[str, ...]
+) -> tuple[Dataset, Dataset]:
+    """Data to train on, and those held out; what comes into an image from outside is its mean."""
+    always = [inputs.normalise] if inputs.normalise else []
+    by_chance = [AUGMENTATIONS[name](inputs.shape) for name in augment]
+    return (
+        Dataset(images.x_train, images.y_train, [*always, *by_chance]),
+        Dataset(images.x_test, images.y_test, always),
     )
 
 
-def _write_results(
-    out: Path, keeper: EpochKeeper, predicted: npt.NDArray[Any], digits: data.ImageData
-) -> None:
-    curves, confusion = (out / name for name in PICTURES)
-    plots.plot_history(keeper.history, curves)
-    matrix = np.zeros((len(digits.class_names),) * 2, np.int64)
-    np.add.at(matrix, (digits.y_test, predicted), 1)
-    plots.plot_confusion(matrix, digits.class_names, confusion)
-    _write_samples(out / "samples", digits)
+def _optimizer(arguments: argparse.Namespace, model: Sequential) -> optim.Optimizer:
+    if arguments.optimizer == "sgd":
+        return optim.SGD(model.parameters(), arguments.lr, momentum=MOMENTUM)
+    return optim.Adam(model.parameters(), arguments.lr)
 
 
-def _write_samples(folder: Path, digits: data.ImageData) -> None:
-    """Write the first held-out image of each class, enlarged so that one can look at it."""
-    from PIL import Image
-
-    folder.mkdir(exist_ok=True)
-    for label, name in enumerate(digits.class_names):
-        image = digits.x_test[int(np.flatnonzero(digits.y_test == label)[0]), :, :, 0]
-        grey = np.rint(255 * image).astype(np.uint8)
-        enlarged = grey.repeat(SAMPLE_SCALE, axis=0).repeat(SAMPLE_SCALE, axis=1)
-        with io.atomic_write(folder / f"digit-{name}.png") as file:
-            Image.fromarray(enlarged).save(file, format="PNG")
-
-
-def _print_paths(out: Path) -> None:
-    print("\nwritten:")
-    for name, what in (
-        ("weights.safetensors", ""),
-        ("history.csv", "the figures of every epoch"),
-        ("curves.png", "loss and accuracy by epoch"),
-        ("confusion.png", "which digit was taken for which"),
-        ("samples", "one held-out image of each digit"),
-    ):
-        print(f"  {out / name!s:<{len(str(out)) + 22}}{what}".rstrip())
-    weights = shlex.quote(str(out / "weights.safetensors"))
-    print(f"\nnext:\n  rot180 predict {weights} {shlex.quote(str(out / 'samples'))}/*.png")
+def _remove(checkpoints: Path) -> None:
+    """Remove what is of no use once a training has come to its end."""
+    for path in checkpoints_in(checkpoints).values():
+        path.unlink()
+    with contextlib.suppress(OSError):  # somebody else has put something there
+        checkpoints.rmdir()
 
 
 def _check_extras() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import time
 from collections import deque
 from collections.abc import Generator, Iterable
 from typing import Any, TypeAlias
@@ -17,8 +20,11 @@ Batch: TypeAlias = tuple[Array, Array]
 # Batches that wait at most. The second covers the time in which the first one is asked for.
 AHEAD = 2
 
-# Bytes of samples in a batch. Handing a smaller one over takes longer than gathering it.
-WORTH_A_THREAD = 1 << 20
+# Seconds that a batch must take for a thread to be started. Handing one over takes a tenth of it.
+WORTH_A_THREAD = 3e-4
+
+# Batches that are made, and timed, by the caller's thread first. The fastest of them counts.
+TIMED = 2
 
 
 def batches_ahead(
@@ -30,8 +36,8 @@ def batches_ahead(
 
     NumPy and the kernels leave the interpreter to others while they compute, so a batch is made
     while the network trains on the one before. The thread ends with the generator, at its last
-    batch or when it is closed. Small batches without augmentations are made by the caller's thread,
-    which takes less time than handing them over.
+    batch or when it is closed. The first batches are made by the caller's thread, and so are the
+    others if that took no longer than to hand them over.
 
     Parameters
     ----------
@@ -65,11 +71,17 @@ def batches_ahead(
     [1, 2]
     """
     pairs = zip(chosen, rngs, strict=True)
-    for indices, rng in pairs:
+    fastest = math.inf
+    for indices, rng in itertools.islice(pairs, TIMED):
+        start = time.perf_counter()
         batch = dataset.batch(indices, rng)
+        fastest = min(fastest, time.perf_counter() - start)
         yield batch
-        if dataset.augmentations or batch[0].nbytes >= WORTH_A_THREAD:
-            yield from _in_a_thread(dataset, pairs)
+    if fastest > WORTH_A_THREAD:
+        yield from _in_a_thread(dataset, pairs)
+    else:
+        for indices, rng in pairs:
+            yield dataset.batch(indices, rng)
 
 
 def _in_a_thread(dataset: Dataset, pairs: Iterable[Any]) -> Generator[Batch, None, None]:
