@@ -242,15 +242,6 @@ class TestSaveAndLoad:
             assert array.tobytes() == models[1].named_buffers()[name].tobytes()
             assert buffers[name] is models[1].named_buffers()[name]
 
-    def test_it_writes_what_the_library_writes(self, saved):
-        """The same arrays at the same places; the header in an order of its own."""
-        path, model = saved
-        tensors = {name: parameter.value for name, parameter in model.named_parameters().items()}
-        header, data = file_parts(path)
-        theirs = path.with_name("theirs")
-        theirs.write_bytes(safetensors.numpy.save(tensors, metadata=read_metadata(path)))
-        assert file_parts(theirs) == (header, data)
-
     def test_arrays_of_every_kind(self, tmp_path):
         kinds = "?BHIQbhilefd"
         arrays = {kind: np.arange(6).reshape(2, 3).astype(kind) for kind in kinds} | {
@@ -269,10 +260,11 @@ class TestSaveAndLoad:
                     assert np.array_equal(back, array)
                     assert (back.shape, back.dtype) == (array.shape, array.dtype.newbyteorder("="))
 
-    def test_without_the_library(self, monkeypatch, tmp_path):
-        monkeypatch.setitem(sys.modules, "safetensors", None)
-        save_weights(tmp_path / "w", small_model())
-        load_weights(tmp_path / "w", small_model())
+    def test_missing_safetensors_says_what_to_install(self, monkeypatch, tmp_path):
+        monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+        monkeypatch.delattr(safetensors, "numpy")
+        with pytest.raises(ImportError, match=r'pip install "rot180\[train\]"'):
+            save_weights(tmp_path / "w", small_model())
 
 
 class TestBadFiles:
@@ -368,19 +360,6 @@ class TestBadFiles:
         header, data = file_parts(saved[0])
         header["2.bias"]["data_offsets"] = header["0.bias"]["data_offsets"]
         assert_refused(write_file(saved[0], header, data), "damaged")
-
-    def test_names_that_stand_there_twice(self, saved):
-        header, data = file_parts(saved[0])
-        text = json.dumps(header)
-        text = text[:-1] + ', "0.bias": ' + json.dumps(header["0.bias"]) + "}"
-        assert_refused(write_file(saved[0], text.encode(), data), "stands there twice")
-
-    def test_a_file_that_becomes_shorter_while_it_is_read(self, tmp_path):
-        write_tensors(tmp_path / "w", {"a": np.zeros(10_000)}, {})
-        with open_tensors(tmp_path / "w") as file:
-            os.truncate(tmp_path / "w", 70_000)
-            with pytest.raises(ValueError, match="has become shorter"):
-                file.read("a")
 
     def test_wrong_dtype(self, saved, tmp_path):
         model = small_model(dtype=np.float64)
