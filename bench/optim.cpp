@@ -32,10 +32,9 @@ auto adam_step(const Sizes& sizes) {
         const auto array = [&](size_t kind) { return memory->arrays[kind * count + i].data(); };
         // A second moment is not negative.
         for (int64_t j = 0; j < sizes[i]; ++j) array(3)[j] *= array(3)[j];
-        tensors.push_back({sizes[i], array(0), array(1), array(2), array(3)});
+        tensors.push_back({sizes[i], array(0), array(1), array(2), array(3), 1e-3, 0});
     }
-    const rot180::AdamOptions options{1000, 1e-3, 0.9, 0.999, 1e-8, 0, rot180::WeightDecay::coupled,
-                                      false};
+    const rot180::AdamOptions options{1000, 0.9, 0.999, 1e-8, rot180::WeightDecay::coupled, false};
     return [=, keep = memory] { rot180::adam_step<T>(tensors.data(), tensors.size(), options); };
 }
 
@@ -46,10 +45,48 @@ auto sgd_step(const Sizes& sizes) {
     const size_t count = sizes.size();
     for (size_t i = 0; i < count; ++i) {
         const auto array = [&](size_t kind) { return memory->arrays[kind * count + i].data(); };
-        tensors.push_back({sizes[i], array(0), array(1), array(2)});
+        tensors.push_back({sizes[i], array(0), array(1), array(2), 1e-3, 0});
     }
-    const rot180::SgdOptions options{1e-3, 0.9, false, 0, rot180::WeightDecay::coupled};
+    const rot180::SgdOptions options{0.9, false, rot180::WeightDecay::coupled};
     return [=, keep = memory] { rot180::sgd_step<T>(tensors.data(), tensors.size(), options); };
+}
+
+template <class T>
+auto rmsprop_step(const Sizes& sizes) {
+    auto memory = std::make_shared<Arrays<T>>(sizes, 3);
+    std::vector<rot180::RmspropTensor<T>> tensors;
+    const size_t count = sizes.size();
+    for (size_t i = 0; i < count; ++i) {
+        const auto array = [&](size_t kind) { return memory->arrays[kind * count + i].data(); };
+        for (int64_t j = 0; j < sizes[i]; ++j) array(2)[j] *= array(2)[j];
+        tensors.push_back({sizes[i], array(0), array(1), array(2), nullptr, nullptr, 1e-3, 0});
+    }
+    const rot180::RmspropOptions options{0.99, 1e-8, 0, rot180::WeightDecay::coupled};
+    return [=, keep = memory] { rot180::rmsprop_step<T>(tensors.data(), tensors.size(), options); };
+}
+
+template <class T>
+auto ema_step(const Sizes& sizes) {
+    auto memory = std::make_shared<Arrays<T>>(sizes, 2);
+    std::vector<rot180::EmaTensor<T>> tensors;
+    const size_t count = sizes.size();
+    for (size_t i = 0; i < count; ++i) {
+        tensors.push_back({sizes[i], memory->arrays[i].data(), memory->arrays[count + i].data()});
+    }
+    return [=, keep = memory] { rot180::ema_step<T>(tensors.data(), tensors.size(), 0.999); };
+}
+
+template <class T>
+auto sums_of_squares(const Sizes& sizes) {
+    auto memory = std::make_shared<Arrays<T>>(sizes, 1);
+    std::vector<rot180::GradTensor<T>> tensors;
+    for (size_t i = 0; i < sizes.size(); ++i) {
+        tensors.push_back({sizes[i], memory->arrays[i].data()});
+    }
+    auto sums = std::make_shared<std::vector<double>>(sizes.size());
+    return [=, keep = memory] {
+        rot180::sums_of_squares<T>(tensors.data(), tensors.size(), sums->data());
+    };
 }
 
 template <class T>
@@ -59,6 +96,9 @@ void add_steps(const std::string& name, const Sizes& sizes) {
     // Read parameter, gradient and both moments, write all but the gradient; SGD has one moment.
     add<T>("adam_step", name, 0, 7 * bytes, [=] { return adam_step<T>(sizes); });
     add<T>("sgd_step", name, 0, 5 * bytes, [=] { return sgd_step<T>(sizes); });
+    add<T>("rmsprop_step", name, 0, 5 * bytes, [=] { return rmsprop_step<T>(sizes); });
+    add<T>("ema_step", name, 0, 3 * bytes, [=] { return ema_step<T>(sizes); });
+    add<T>("sums_of_squares", name, 0, bytes, [=] { return sums_of_squares<T>(sizes); });
 }
 
 }  // namespace

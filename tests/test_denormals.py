@@ -144,6 +144,11 @@ def operations(dtype, tiny):
             f.adam_step, half, x, full(X_SHAPE), full(X_SHAPE), step=1, lr=1e-9 * huge
         ),
         "sgd_step": lambda: in_place(f.sgd_step, half, x, full(X_SHAPE), lr=huge, momentum=0.9),
+        "rmsprop_step": lambda: in_place(
+            f.rmsprop_step, half, x, full(X_SHAPE), full(X_SHAPE), lr=1e-9 * huge, centered=True
+        ),
+        "ema_step": lambda: in_place(f.ema_step, full(X_SHAPE), x, decay=0.5),
+        "clip_grad_norm": lambda: in_place(f.clip_grad_norm, [x, large(X_SHAPE)], max_norm=1.0)[0],
     }
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import numpy as np
 import pytest
 
 import rot180
 from rot180 import optim, reference
+from steps import LR, SHAPES, gradients, parameters, start_values, take_steps
 
-SHAPES = [(3, 2, 4, 5), (5,), (7, 3), (1,)]
 STEPS = 200
-LR = 0.01
 
 ADAM = {
     "adam": {},
@@ -28,43 +28,30 @@ SGD = {
     "sgd coupled decay": {"momentum": 0.5, "weight_decay": 0.1},
     "sgd decoupled decay": {"momentum": 0.5, "weight_decay": 0.1, "decoupled": True},
 }
-
-
-def start_values(dtype=np.float64):
-    rng = np.random.default_rng(0)
-    return [rng.normal(size=shape).astype(dtype) for shape in SHAPES]
-
-
-def gradients(step, dtype=np.float64):
-    """Gradients of a step: of different sizes, and changing sign now and then."""
-    rng = np.random.default_rng(1000 + step)
-    return [
-        (rng.normal(1, 2, shape) * 10.0 ** (i - 1)).astype(dtype) for i, shape in enumerate(SHAPES)
-    ]
-
-
-def parameters(dtype=np.float64):
-    return [rot180.Parameter(value, f"{i}.weight") for i, value in enumerate(start_values(dtype))]
-
-
-def take_steps(optimizer, first, last, dtype=np.float64):
-    for step in range(first, last + 1):
-        optimizer.zero_grad()
-        for parameter, gradient in zip(optimizer.parameters, gradients(step, dtype), strict=True):
-            parameter.accumulate(gradient)
-        optimizer.step()
+RMSPROP = {
+    "rmsprop": {},
+    "rmsprop alpha": {"alpha": 0.75, "eps": 1e-2},
+    "rmsprop momentum": {"momentum": 0.9},
+    "rmsprop centered": {"centered": True, "eps": 1e-2},
+    "rmsprop centered momentum": {"centered": True, "eps": 1e-2, "momentum": 0.5},
+    "rmsprop coupled decay": {"weight_decay": 0.1},
+    "rmsprop decoupled decay": {"weight_decay": 0.1, "decoupled": True, "momentum": 0.5},
+}
 
 
 def reference_values(kind, options):
     """What the reference makes of the same gradients, in float64."""
     values = start_values()
-    zeros = [[np.zeros(shape) for shape in SHAPES] for _ in range(2)]
+    zeros = [[np.zeros(shape) for shape in SHAPES] for _ in range(3)]
     for step in range(1, STEPS + 1):
         grads = [g.astype(np.float32).astype(np.float64) for g in gradients(step)]
+        velocity = zeros[0] if options.get("momentum") else None
         if kind is optim.Adam:
-            reference.adam_step(values, grads, *zeros, step=step, lr=LR, **options)
+            reference.adam_step(values, grads, *zeros[:2], step=step, lr=LR, **options)
+        elif kind is optim.RMSprop:
+            m = zeros[1] if options.get("centered") else None
+            reference.rmsprop_step(values, grads, zeros[2], m, velocity, lr=LR, **options)
         else:
-            velocity = zeros[0] if options.get("momentum") else None
             reference.sgd_step(values, grads, velocity, lr=LR, **options)
     return values
 
@@ -103,36 +90,55 @@ def test_sgd_against_reference(name, dtype):
     assert difference < TOLERANCE[dtype] * max(scale, 1)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", RMSPROP)
+def test_rmsprop_against_reference(name, dtype):
+    # A first step is 10 LR, and with momentum one is up to 1 / (1 - momentum) times as long.
+    scale = 100 if RMSPROP[name].get("momentum") else 10
+    difference = largest_difference(optim.RMSprop, optim.RMSprop, RMSPROP[name], dtype)
+    assert difference < TOLERANCE[dtype] * scale
+
+
+def test_adamw_is_adam_with_decoupled_decay():
+    own, same, without = parameters(), parameters(), parameters()
+    take_steps(optim.AdamW(own, lr=LR), 1, 5)
+    take_steps(optim.Adam(same, lr=LR, weight_decay=0.01, decoupled=True), 1, 5)
+    take_steps(optim.Adam(without, lr=LR), 1, 5)
+    for one, other, third in zip(own, same, without, strict=True):
+        np.testing.assert_array_equal(one.value, other.value)
+        assert (one.value != third.value).all()
+
+
 class StateMadeAnew(optim.Adam):
     """M24."""
 
-    def _update(self, values, grads, step):
-        self.m, self.v = self._zeros(), self._zeros()
-        super()._update(values, grads, step)
+    def _update(self, values, grads, state, step, options):
+        anew = {kind: [np.zeros_like(a) for a in arrays] for kind, arrays in state.items()}
+        super()._update(values, grads, anew, step, options)
 
 
 class CountedPerTensor(optim.Adam):
     """M28: t goes up once for each tensor."""
 
-    def _update(self, values, grads, step):
-        m, v, count = self.m, self.v, len(values)
+    def _update(self, values, grads, state, step, options):
+        count = len(values)
         for i in range(count):
-            self.m, self.v = [m[i]], [v[i]]
-            super()._update([values[i]], [grads[i]], (step - 1) * count + i + 1)
-        self.m, self.v = m, v
+            own = {kind: [arrays[i]] for kind, arrays in state.items()}
+            number = (step - 1) * count + i + 1
+            super()._update([values[i]], [grads[i]], own, number, options)
 
 
 class StateShared(optim.Adam):
     """F19: tensors of one shape share their state; here the two smallest do."""
 
-    def _update(self, values, grads, step):
-        self.m[1][:1] = self.m[3]
-        super()._update(values, grads, step)
+    def _update(self, values, grads, state, step, options):
+        state["m"][1][:1] = state["m"][3]
+        super()._update(values, grads, state, step, options)
 
 
 class CountedFromZero(optim.Adam):
-    def _update(self, values, grads, step):
-        super()._update(values, grads, max(step - 1, 1))
+    def _update(self, values, grads, state, step, options):
+        super()._update(values, grads, state, max(step - 1, 1), options)
 
 
 @pytest.mark.parametrize("mistake", [StateMadeAnew, CountedPerTensor, StateShared, CountedFromZero])
@@ -159,20 +165,21 @@ def test_all_tensors_go_into_one_call(monkeypatch):
     assert calls == [len(SHAPES)]
 
 
-@pytest.mark.parametrize("kind", [optim.Adam, optim.SGD])
+@pytest.mark.parametrize("kind", [optim.Adam, optim.RMSprop, optim.SGD])
 def test_mixed_dtypes(kind):
     mixed = [
         rot180.Parameter(np.ones(3, np.float32), "a"),
         rot180.Parameter(np.ones(2), "b"),
         rot180.Parameter(np.ones(4, np.float32), "c"),
     ]
-    optimizer = kind(mixed, lr=0.5)
+    options = {"alpha": 0.0} if kind is optim.RMSprop else {}  # steps of lr, as Adam's
+    optimizer = kind(mixed, lr=0.5, **options)
     for _ in range(2):
         optimizer.zero_grad()
         for parameter in mixed:
             parameter.accumulate(np.full_like(parameter.value, 2))
         optimizer.step()
-    expected = 0.0 if kind is optim.Adam else -1.0
+    expected = -1.0 if kind is optim.SGD else 0.0
     for parameter in mixed:
         np.testing.assert_allclose(parameter.value, expected, atol=1e-6)
     assert optimizer.step_count == 2
@@ -185,6 +192,11 @@ def test_state_has_the_parameters_shapes_and_dtypes():
             assert [(a.shape, a.dtype) for a in arrays] == [(shape, dtype) for shape in SHAPES]
     assert optim.SGD(parameters(), lr=1).velocity == []
     assert [a.shape for a in optim.SGD(parameters(), lr=1, momentum=0.5).velocity] == SHAPES
+    plain = optim.RMSprop(parameters())
+    assert [a.shape for a in plain.v] == SHAPES
+    assert (plain.m, plain.velocity) == ([], [])
+    full = optim.RMSprop(parameters(), centered=True, momentum=0.5)
+    assert [a.shape for a in full.m] == [a.shape for a in full.velocity] == SHAPES
 
 
 def test_a_parameter_without_a_gradient_moves_by_its_momentum_only():
@@ -217,6 +229,9 @@ def test_a_changed_learning_rate_is_used():
 
 MAKERS = {
     "adam": lambda p: optim.Adam(p, lr=LR, weight_decay=0.01),
+    "adamw": lambda p: optim.AdamW(p, lr=LR),
+    "rmsprop": lambda p: optim.RMSprop(p, lr=LR),
+    "rmsprop centered": lambda p: optim.RMSprop(p, lr=LR, momentum=0.9, centered=True, eps=1e-2),
     "momentum": lambda p: optim.SGD(p, lr=LR, momentum=0.9),
     "sgd": lambda p: optim.SGD(p, lr=LR),
 }
@@ -299,6 +314,15 @@ def broken(change):
         ),
         (lambda s: s["v"].update({"3.weight": [0.0]}), TypeError, "'v' of '3.weight' is list"),
         (lambda s: s.update(velocity={}), ValueError, "has 'velocity', which this Adam does not"),
+        (lambda s: s.pop("groups"), ValueError, "'groups' is None, expected 1 groups"),
+        (lambda s: s["groups"].append({}), ValueError, "'groups' is 2 groups, expected 1 groups"),
+        (lambda s: s["groups"][0].pop("eps"), ValueError, r"groups\[0\] must be a dict of param"),
+        (lambda s: s["groups"][0].update(lr=-1), ValueError, r"groups\[0\]: lr must be at least 0"),
+        (
+            lambda s: s["groups"][0]["parameters"].pop(),
+            ValueError,
+            r"groups\[0\] has parameters .*, expected .*'3.weight'",
+        ),
     ],
 )
 def test_a_wrong_state_is_refused_and_changes_nothing(change, error, message):
@@ -321,6 +345,34 @@ def test_state_with_momentum_into_sgd_without():
     state = optim.SGD(parameters(), lr=1).state_dict()
     with pytest.raises(ValueError, match="misses 'velocity'"):
         optim.SGD(parameters(), lr=1, momentum=0.5).load_state_dict(state)
+
+
+def test_state_of_an_optimizer_whose_options_keep_another_kind():
+    state = optim.SGD(parameters(), lr=1, momentum=0.5).state_dict()
+    state["groups"][0]["momentum"] = 0.0
+    with pytest.raises(ValueError, match=r"groups\[0\] asks for other kinds of state"):
+        optim.SGD(parameters(), lr=1, momentum=0.5).load_state_dict(state)
+
+
+def test_the_state_but_for_its_arrays_is_json():
+    for optimizer in (optim.Adam(parameters()), optim.RMSprop(parameters(), np.float32(0.5))):
+        take_steps(optimizer, 1, 2)
+        state = optimizer.state_dict()
+        plain = {name: state[name] for name in ("optimizer", "step", "groups")}
+        through = json.loads(json.dumps(plain))
+        assert through == plain
+        optimizer.load_state_dict({**state, **through})
+        assert optimizer.state_dict()["groups"] == plain["groups"]
+
+
+def test_options_changed_in_training_are_in_the_state():
+    changed = optim.Adam(parameters(), lr=1.0)
+    changed.lr /= 8
+    changed.groups[0]["betas"] = (0.5, 0.75)
+    resumed = optim.Adam(parameters(), lr=1.0)
+    resumed.load_state_dict(changed.state_dict())
+    assert resumed.lr == 0.125
+    assert resumed.groups[0]["betas"] == (0.5, 0.75)
 
 
 NAN = float("nan")
@@ -369,6 +421,21 @@ def test_wrong_options_of_sgd(options, message):
         optim.SGD(parameters(), **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": -1}, "lr must be at least 0"),
+        ({"alpha": 1.0}, "alpha must be at least 0 and less than 1"),
+        ({"eps": 0}, "eps must be greater than 0"),
+        ({"momentum": 1.0}, "momentum must be at least 0 and less than 1"),
+        ({"weight_decay": -1}, "weight_decay must be at least 0"),
+    ],
+)
+def test_wrong_options_of_rmsprop(options, message):
+    with pytest.raises(ValueError, match=message):
+        optim.RMSprop(parameters(), **options)
+
+
 def test_wrong_parameters():
     one = parameters()[0]
     with pytest.raises(ValueError, match="parameters is empty"):
@@ -410,9 +477,12 @@ def test_clip_by_norm(dtype):
 
 
 def test_clip_by_norm_does_not_overflow_in_float32():
-    huge = with_gradients(np.full(4, 1e30, np.float32))
-    assert optim.clip_grad_norm(huge, 1.0) == pytest.approx(2e30, rel=1e-6)
+    huge = with_gradients(np.full(4, 1e38, np.float32))
+    assert optim.clip_grad_norm(huge, 1.0) == pytest.approx(2e38, rel=1e-6)
     np.testing.assert_allclose(huge[0].grad, 0.5, rtol=1e-6)
+    many = with_gradients(*[np.full(4, 1e150)] * 9)
+    assert optim.clip_grad_norm(many, 6.0) == pytest.approx(6e150, rel=1e-12)
+    np.testing.assert_allclose([p.grad for p in many], 1.0, rtol=1e-12)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

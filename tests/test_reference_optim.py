@@ -1,4 +1,4 @@
-"""Adam and SGD in NumPy against sequences worked out by hand."""
+"""Optimizer steps in NumPy against sequences worked out by hand, or by PyTorch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rot180.reference import adam_step, sgd_step
+from rot180.reference import adam_step, clip_grad_norm, ema_step, rmsprop_step, sgd_step
 
 
 def run_adam(param, gradients, **options):
@@ -116,6 +116,89 @@ def test_weight_decay_of_adam_coupled_and_decoupled():
 def test_sgd_by_hand(options, expected):
     """As torch.optim.SGD, with lr = 0.1 from p = 1 with g = 0.5, -1, 2."""
     assert run_sgd([0.5, -1.0, 2.0], **options) == pytest.approx(expected, rel=1e-12)
+
+
+def test_rmsprop_by_hand():
+    """With alpha = 0.75, eps = 1, lr = 1 from p = 10: g = 4 makes v = 4, then g = -2 makes v = 4.
+
+    Centered, m = 1, of which v - m*m is 3; then m = 0.75 - 0.5 = 0.25 and v = 4.
+    """
+    param, v = np.array([10.0]), np.zeros(1)
+    for gradient, value in ((4.0, 10 - 4 / 3), (-2.0, 10 - 4 / 3 + 2 / 3)):
+        rmsprop_step(param, np.array([gradient]), v, lr=1.0, alpha=0.75, eps=1.0)
+        assert v.item() == 4
+        assert param.item() == pytest.approx(value, rel=1e-15)
+    param, v, m = np.array([10.0]), np.zeros(1), np.zeros(1)
+    steps = ((4.0, 4 / (math.sqrt(3) + 1)), (-2.0, -2 / (math.sqrt(4 - 1 / 16) + 1)))
+    for gradient, step in steps:
+        before = param.item()
+        rmsprop_step(param, np.array([gradient]), v, m, lr=1.0, alpha=0.75, eps=1.0, centered=True)
+        assert param.item() == pytest.approx(before - step, rel=1e-15)
+    assert m.item() == 0.25
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [0.9333333333333333, 1.029039718277513, 0.9044863879905523]),
+        ({"momentum": 0.9}, [0.9333333333333333, 0.969039718277513, 0.8766221344403139]),
+        ({"centered": True}, [0.9302169479251963, 1.0280664211064228, 0.8979730733439995]),
+        (
+            {"centered": True, "momentum": 0.9},
+            [0.9302169479251962, 0.9652616742390993, 0.8667085801591887],
+        ),
+        ({"weight_decay": 0.1}, [0.925, 1.0137212814844325, 0.8859089849945825]),
+        (
+            {"weight_decay": 0.1, "momentum": 0.9, "centered": True},
+            [0.9210326425650405, 0.9398209799187254, 0.8219382506080922],
+        ),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
+)
+def test_rmsprop_as_pytorch_computes_it(options, expected):
+    """torch.optim.RMSprop, lr = 0.1, alpha = 0.75, eps = 0.5, from p = 1 with g = 0.5, -1, 2."""
+    param, v = np.ones(1), np.zeros(1)
+    m = np.zeros(1) if "centered" in options else None
+    velocity = np.zeros(1) if "momentum" in options else None
+    for gradient, value in zip([0.5, -1.0, 2.0], expected, strict=True):
+        grad = np.array([gradient])
+        rmsprop_step(param, grad, v, m, velocity, lr=0.1, alpha=0.75, eps=0.5, **options)
+        assert param.item() == pytest.approx(value, rel=1e-14)
+
+
+def test_decoupled_decay_of_rmsprop_by_hand():
+    """p = 10 * (1 - 0.5 * 0.2) - 0.5 * 4 / (2 + 1), the decay not in v."""
+    param, v = np.array([10.0]), np.zeros(1)
+    options = {"lr": 0.5, "alpha": 0.75, "eps": 1.0, "weight_decay": 0.2, "decoupled": True}
+    rmsprop_step(param, np.array([4.0]), v, **options)
+    assert v.item() == 4
+    assert param.item() == pytest.approx(9 - 2 / 3, rel=1e-15)
+
+
+def test_centered_rmsprop_takes_no_root_below_0():
+    """Rounding may leave v a little below m*m where the gradient does not change."""
+    param, v, m = np.ones(1), np.array([1.0 - 2**-50]), np.ones(1)
+    rmsprop_step(param, np.ones(1), v, m, lr=0.5, alpha=0.5, eps=1.0, centered=True)
+    assert param.item() == 0.5
+
+
+def test_ema_by_hand():
+    """0.75 * 0 + 0.25 * 8 = 2, then 0.75 * 2 + 0.25 * 4 = 2.5."""
+    average = np.zeros(1)
+    ema_step(average, np.array([8.0]), decay=0.75)
+    assert average.item() == 2
+    ema_step([average], [np.array([4.0])], decay=0.75)
+    assert average.item() == 2.5
+
+
+def test_clip_by_norm_by_hand():
+    """The norm of 2, 3 and 6 is 7."""
+    grads = [np.array([2.0, -3.0]), np.array([[6.0]], np.float32)]
+    assert clip_grad_norm(grads, 7.0) == 7
+    assert grads[0].tolist() == [2, -3]
+    assert clip_grad_norm(grads, 3.5) == 7
+    assert [g.ravel().tolist() for g in grads] == [[1, -1.5], [3]]
+    assert grads[1].dtype == np.float32
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -118,6 +118,11 @@ def everything_else(dtype):
     m, v, velocity = ([np.zeros_like(p) for p in params] for _ in range(3))
     functional.adam_step(params, grads, m, v, step=1)
     functional.sgd_step(params, grads, velocity, lr=0.1, momentum=0.9)
+    functional.rmsprop_step(params, grads, v, m, velocity, lr=0.1, momentum=0.9, centered=True)
+    averages = [other.copy(), probabilities.copy()]
+    functional.ema_step(averages, params, decay=0.9)
+    clipped = [param.copy() for param in params]
+    norm = functional.clip_grad_norm(clipped, 1.0)
     features = x[0].reshape(40 * 40, 24)
     matrix = rng.normal(size=(24, 50)).astype(dtype)
     product = functional.linear(features, matrix, activation="sigmoid")
@@ -138,6 +143,9 @@ def everything_else(dtype):
         functional.linear_grad_weight(features, product, **through, bias_out=db),
         db,
         *params,
+        *averages,
+        *clipped,
+        np.array([norm]),
     )
 
 

@@ -114,5 +114,72 @@ void sgd(int64_t size, T* __restrict param, const T* __restrict grad, T* __restr
     }
 }
 
+// m and velocity are read and written only if they are meant to be there.
+template <bool centered, bool with_momentum, class T>
+void rmsprop_variant(int64_t size, T* __restrict param, const T* __restrict grad, T* __restrict v,
+                     T* __restrict m, T* __restrict velocity, const RmspropConstants<T>& k) {
+    for (int64_t i = 0; i < size; ++i) {
+        const T p = param[i];
+        const T g = grad[i] + k.l2 * p;
+        const T second = k.alpha * v[i] + k.one_minus_alpha * (g * g);
+        v[i] = second;
+        T variance = second;
+        if (centered) {
+            const T first = k.alpha * m[i] + k.one_minus_alpha * g;
+            m[i] = first;
+            variance = second - first * first;
+            variance = variance < T(0) ? T(0) : variance;  // NaN stays NaN
+        }
+        T moving = g / (square_root(variance) + k.eps);
+        if (with_momentum) {
+            moving += k.momentum * velocity[i];
+            velocity[i] = moving;
+        }
+        param[i] = p * k.shrink - k.lr * moving;
+    }
+}
+
+template <class T>
+void rmsprop(int64_t size, T* param, const T* grad, T* v, T* m, T* velocity,
+             const RmspropConstants<T>& constants) {
+    const RmspropConstants<T> k = constants;
+    if (m) {
+        if (velocity) return rmsprop_variant<true, true>(size, param, grad, v, m, velocity, k);
+        return rmsprop_variant<true, false>(size, param, grad, v, m, velocity, k);
+    }
+    if (velocity) return rmsprop_variant<false, true>(size, param, grad, v, m, velocity, k);
+    rmsprop_variant<false, false>(size, param, grad, v, m, velocity, k);
+}
+
+template <class T>
+void move_towards(int64_t size, const T* __restrict x, T share, T* __restrict y) {
+    for (int64_t i = 0; i < size; ++i) y[i] += share * (x[i] - y[i]);
+}
+
+template <class T>
+double sum_of_squares(int64_t size, const T* x) {
+    constexpr int W = width<double>, accumulators = 4;
+    using V = Vector<double, W>;
+    V sums[accumulators] = {};
+    int64_t i = 0;
+    for (; i + accumulators * W <= size; i += accumulators * W) {
+#pragma GCC unroll 4
+        for (int a = 0; a < accumulators; ++a) {
+            const V value = __builtin_convertvector(load<T, W>(x + i + a * W), V);
+            sums[a] += value * value;
+        }
+    }
+    const V total = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    double sum = 0;
+    for (int lane = 0; lane < W; ++lane) sum += total[lane];
+    for (; i < size; ++i) sum += double(x[i]) * double(x[i]);
+    return sum;
+}
+
+template <class T>
+void scale(int64_t size, double factor, T* x) {
+    for (int64_t i = 0; i < size; ++i) x[i] = T(double(x[i]) * factor);
+}
+
 }  // namespace
 }  // namespace rot180

@@ -262,6 +262,14 @@ struct SgdConstants {
     T l2, shrink;  // as in AdamConstants
 };
 
+// The step is that of rmsprop_step, which says what m and velocity are, and when they are null.
+template <class T>
+struct RmspropConstants {
+    T alpha, one_minus_alpha;
+    T lr, eps, momentum;
+    T l2, shrink;  // as in AdamConstants
+};
+
 template <class T>
 struct Kernels {
     int width;                        // lanes of one vector
@@ -326,6 +334,13 @@ struct Kernels {
 
     void (*adam)(int64_t size, T* param, const T* grad, T* m, T* v, const AdamConstants<T>&);
     void (*sgd)(int64_t size, T* param, const T* grad, T* velocity, const SgdConstants<T>&);
+    void (*rmsprop)(int64_t size, T* param, const T* grad, T* v, T* m, T* velocity,
+                    const RmspropConstants<T>&);
+    // y[i] += share * (x[i] - y[i])
+    void (*move_towards)(int64_t size, const T* x, T share, T* y);
+    double (*sum_of_squares)(int64_t size, const T* x);
+    // x[i] *= factor, which may be too small or large for T
+    void (*scale)(int64_t size, double factor, T* x);
 };
 
 // What one instruction set's object exports, its only symbol.

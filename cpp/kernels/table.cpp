@@ -52,6 +52,10 @@ constexpr Kernels<T> kernels() {
         scaled_difference<T>,
         adam<T>,
         sgd<T>,
+        rmsprop<T>,
+        move_towards<T>,
+        sum_of_squares<T>,
+        scale<T>,
     };
 }
 

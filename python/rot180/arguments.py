@@ -16,6 +16,7 @@ from rot180.geometry import frozen_shape
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 OneOrMany: TypeAlias = FloatArray | Sequence[FloatArray]
+NumberOrMany: TypeAlias = float | Sequence[float]
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
@@ -257,6 +258,28 @@ def running_momentum(momentum: Any) -> float:
     return share
 
 
+def positive_number(name: str, value: Any) -> float:
+    """Return a Python float greater than 0 and finite."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} must be greater than 0 and finite, got {number}")
+    return number
+
+
+def number_for_each(name: str, value: NumberOrMany, count: int) -> list[float]:
+    """Return a number of at least 0 for each of `count` tensors, given as one or as so many."""
+    if not isinstance(value, list | tuple):
+        return [real_number(name, value)] * count
+    if len(value) != count:
+        raise ValueError(
+            f"{name} has {len(value)} numbers, expected one, or {count}: one for each tensor"
+        )
+    return [real_number(f"{name}[{i}]", number) for i, number in enumerate(value)]
+
+
 def adam_betas(betas: Any) -> tuple[float, float]:
     """The two decay rates of Adam's moments, each at least 0 and less than 1."""
     try:
@@ -266,18 +289,23 @@ def adam_betas(betas: Any) -> tuple[float, float]:
     return real_number("betas[0]", beta1, below=1.0), real_number("betas[1]", beta2, below=1.0)
 
 
-def matching_tensors(**tensors: OneOrMany) -> list[tuple[FloatArray, ...]]:
+def matching_tensors(
+    read_only: str | None = "grad", /, **tensors: OneOrMany
+) -> list[tuple[FloatArray, ...]]:
     """One tuple of arrays for each parameter tensor, checked against one another.
 
-    Each argument is one array or a sequence of as many as `param` has. All but `grad` are to be
-    updated in place.
+    Each argument is one array or a sequence of as many as the first has. All but the one that is
+    named by `read_only` are to be updated in place.
     """
     lists = {name: _as_list(name, value) for name, value in tensors.items()}
-    count = len(lists["param"])
+    first, *_ = lists
+    count = len(lists[first])
     for name, arrays in lists.items():
         if len(arrays) != count:
-            raise ValueError(f"{name} has {len(arrays)} arrays, expected {count}: as many as param")
-    several = not isinstance(tensors["param"], np.ndarray)
+            raise ValueError(
+                f"{name} has {len(arrays)} arrays, expected {count}: as many as {first}"
+            )
+    several = not isinstance(tensors[first], np.ndarray)
     rows = []
     for i, row in enumerate(zip(*lists.values(), strict=True)):
         if _nothing_to_mend(row):
@@ -285,7 +313,7 @@ def matching_tensors(**tensors: OneOrMany) -> list[tuple[FloatArray, ...]]:
             continue
         names = [f"{name}[{i}]" if several else name for name in lists]
         checked = tuple(
-            float_array(label, array) if name == "grad" else writable_in_place(label, array)
+            float_array(label, array) if name == read_only else writable_in_place(label, array)
             for name, label, array in zip(lists, names, row, strict=True)
         )
         for label, array in zip(names[1:], checked[1:], strict=True):
@@ -293,6 +321,20 @@ def matching_tensors(**tensors: OneOrMany) -> list[tuple[FloatArray, ...]]:
             expect_dtype(label, array, names[0], checked[0])
         rows.append(checked)
     return rows
+
+
+def expect_state(name: str, state: OneOrMany | None, option: str, setting: float) -> None:
+    """Refuse an optimizer's state that is missing, or given without the option that uses it."""
+    if (state is not None) != bool(setting):
+        raise ValueError(
+            f"{name} is {'None' if state is None else 'given'} with {option}={setting}: "
+            f"expected it with {option} only, zeros like param that are kept from step to step"
+        )
+
+
+def without_none(**tensors: OneOrMany | None) -> dict[str, OneOrMany]:
+    """The tensors that are there, by name."""
+    return {name: value for name, value in tensors.items() if value is not None}
 
 
 def _nothing_to_mend(row: tuple[Any, ...]) -> bool:

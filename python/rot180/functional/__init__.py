@@ -46,7 +46,13 @@ from rot180.functional.norm import (
     batch_norm_grad_weight,
     batch_norm_training,
 )
-from rot180.functional.optim import adam_step, sgd_step
+from rot180.functional.optim import (
+    adam_step,
+    clip_grad_norm,
+    ema_step,
+    rmsprop_step,
+    sgd_step,
+)
 from rot180.functional.pool2d import (
     avg_pool2d,
     avg_pool2d_grad_input,
@@ -65,6 +71,7 @@ __all__ = [
     "batch_norm_grad_input",
     "batch_norm_grad_weight",
     "batch_norm_training",
+    "clip_grad_norm",
     "conv2d",
     "conv2d_algorithm",
     "conv2d_grad_bias",
@@ -73,6 +80,7 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose2d_grad_input",
     "conv_transpose2d_grad_weight",
+    "ema_step",
     "leaky_relu",
     "leaky_relu_grad_input",
     "linear",
@@ -85,6 +93,7 @@ __all__ = [
     "mean_squared_error_grad_input",
     "relu",
     "relu_grad_input",
+    "rmsprop_step",
     "sgd_step",
     "sigmoid",
     "sigmoid_grad_input",

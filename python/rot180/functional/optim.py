@@ -1,18 +1,25 @@
-"""Optimizer steps, in place: each updates one tensor, or all of a model's in one call."""
+"""Optimizer steps and what goes with them, in place, on one tensor or on many in one call."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 from rot180 import _core
 from rot180.arguments import (
     FLOAT32,
     FLOAT64,
     FloatArray,
+    NumberOrMany,
     OneOrMany,
     adam_betas,
+    expect_state,
     matching_tensors,
+    number_for_each,
+    positive_number,
     real_number,
+    without_none,
 )
 from rot180.geometry import positive_int
 
@@ -24,10 +31,10 @@ def adam_step(
     v: OneOrMany,
     *,
     step: int,
-    lr: float = 1e-3,
+    lr: NumberOrMany = 1e-3,
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
-    weight_decay: float = 0.0,
+    weight_decay: NumberOrMany = 0.0,
     decoupled: bool = False,
     eps_hat: bool = False,
 ) -> None:
@@ -42,11 +49,14 @@ def adam_step(
         param, m and v are updated. m and v belong to the parameter: zero at first, kept for ever.
     step : int
         The number of this step, from 1; one for the whole model.
-    lr, betas, eps : float
-        Step size, decay of m and v, and what keeps the division finite.
-    weight_decay : float
+    lr : float or sequence of float
+        Step size: one for all tensors, or one for each.
+    betas, eps : (float, float), float
+        Decay of m and v, and what keeps the division finite.
+    weight_decay : float or sequence of float
         Coupled: weight_decay * param is added to the gradient (L2). With `decoupled`,
-        lr * weight_decay * param is taken off the parameter first (AdamW).
+        lr * weight_decay * param is taken off the parameter first (AdamW). One for all tensors, or
+        one for each.
     eps_hat : bool
         Add eps to sqrt(v) before the correction, as Keras and ONNX do.
 
@@ -66,18 +76,20 @@ def adam_step(
     """
     number = positive_int("step", step)
     beta1, beta2 = adam_betas(betas)
-    for params, grads, ms, vs in _by_dtype(matching_tensors(param=param, grad=grad, m=m, v=v)):
+    eps = real_number("eps", eps)
+    rows = matching_tensors(param=param, grad=grad, m=m, v=v)
+    for params, grads, ms, vs, lrs, decays in _by_dtype(rows, lr, weight_decay):
         _core.adam_step(
             params,
             grads,
             ms,
             vs,
+            lrs,
+            decays,
             number,
-            real_number("lr", lr),
             beta1,
             beta2,
-            real_number("eps", eps),
-            real_number("weight_decay", weight_decay),
+            eps,
             bool(decoupled),
             bool(eps_hat),
         )
@@ -88,10 +100,10 @@ def sgd_step(
     grad: OneOrMany,
     velocity: OneOrMany | None = None,
     *,
-    lr: float,
+    lr: NumberOrMany,
     momentum: float = 0.0,
     nesterov: bool = False,
-    weight_decay: float = 0.0,
+    weight_decay: NumberOrMany = 0.0,
     decoupled: bool = False,
 ) -> None:
     """One step of stochastic gradient descent, in place.
@@ -104,12 +116,10 @@ def sgd_step(
     param, grad : arrays of one shape and dtype, or sequences of as many arrays
     velocity : as param
         Required with momentum and updated; zero at the start.
-    lr : float
-        Step size.
     momentum : float
     nesterov : bool
         Needs momentum.
-    weight_decay, decoupled
+    lr, weight_decay, decoupled
         As in `adam_step`.
 
     Raises
@@ -127,32 +137,185 @@ def sgd_step(
     >>> p.round(6).tolist()
     [0.75]
     """
-    lr, momentum = real_number("lr", lr), real_number("momentum", momentum)
-    weight_decay = real_number("weight_decay", weight_decay)
+    momentum = real_number("momentum", momentum)
     if nesterov and momentum == 0:
         raise ValueError("nesterov=True needs a momentum greater than 0, got momentum=0")
-    if (velocity is None) != (momentum == 0):
-        raise ValueError(
-            f"velocity is {'None' if velocity is None else 'given'} with momentum={momentum}: "
-            "expected it with momentum only, zeros like param that are kept from step to step"
-        )
-    tensors = {"param": param, "grad": grad}
-    if velocity is not None:
-        tensors["velocity"] = velocity
-    for params, grads, *velocities in _by_dtype(matching_tensors(**tensors)):
+    expect_state("velocity", velocity, "momentum", momentum)
+    rows = matching_tensors(**without_none(param=param, grad=grad, velocity=velocity))
+    for params, grads, *velocities, lrs, decays in _by_dtype(rows, lr, weight_decay):
         _core.sgd_step(
             params,
             grads,
             velocities[0] if velocities else [],
-            lr,
+            lrs,
+            decays,
             momentum,
             bool(nesterov),
-            weight_decay,
             bool(decoupled),
         )
 
 
-def _by_dtype(rows: list[tuple[FloatArray, ...]]) -> Iterator[list[list[FloatArray]]]:
+def rmsprop_step(
+    param: OneOrMany,
+    grad: OneOrMany,
+    v: OneOrMany,
+    m: OneOrMany | None = None,
+    velocity: OneOrMany | None = None,
+    *,
+    lr: NumberOrMany = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+    momentum: float = 0.0,
+    centered: bool = False,
+    weight_decay: NumberOrMany = 0.0,
+    decoupled: bool = False,
+) -> None:
+    """One step of RMSprop (Tieleman & Hinton 2012) as PyTorch defines it, in place.
+
+    v = alpha*v + (1-alpha)*g*g;  param -= lr * g / (sqrt(v) + eps).
+    Centered (Graves 2013): m = alpha*m + (1-alpha)*g, and v - m*m instead of v under the root.
+    With momentum: velocity = momentum*velocity + g / (sqrt(v) + eps);  param -= lr*velocity.
+
+    Parameters
+    ----------
+    param, grad, v : arrays of one shape and dtype, or sequences of as many arrays
+        param and v are updated. v belongs to the parameter: zero at first, kept for ever.
+    m : as param
+        Required if `centered` and updated; zero at the start.
+    velocity : as param
+        Required with momentum and updated; zero at the start.
+    alpha, eps, momentum : float
+        Decay of v and m, what keeps the division finite, and decay of velocity.
+    centered : bool
+    lr, weight_decay, decoupled
+        As in `adam_step`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Shapes, dtypes or options do not fit; an array to be updated is read-only or not contiguous.
+
+    Examples
+    --------
+    The first step has the length lr / sqrt(1 - alpha), whatever the gradient:
+
+    >>> import numpy as np
+    >>> from rot180.functional import rmsprop_step
+    >>> param, v = np.ones(2), np.zeros(2)
+    >>> rmsprop_step(param, np.array([0.5, -8.0]), v, lr=0.1, alpha=0.75)
+    >>> param.round(6).tolist()
+    [0.8, 1.2]
+    """
+    alpha = real_number("alpha", alpha, below=1.0)
+    eps, momentum = real_number("eps", eps), real_number("momentum", momentum)
+    expect_state("m", m, "centered", centered)
+    expect_state("velocity", velocity, "momentum", momentum)
+    tensors = without_none(param=param, grad=grad, v=v, m=m, velocity=velocity)
+    rows = matching_tensors(**tensors)
+    for *columns, lrs, decays in _by_dtype(rows, lr, weight_decay):
+        lists = dict(zip(tensors, columns, strict=True))
+        _core.rmsprop_step(
+            lists["param"],
+            lists["grad"],
+            lists["v"],
+            lists.get("m", []),
+            lists.get("velocity", []),
+            lrs,
+            decays,
+            alpha,
+            eps,
+            momentum,
+            bool(decoupled),
+        )
+
+
+def ema_step(average: OneOrMany, param: OneOrMany, *, decay: float) -> None:
+    """Move an exponential moving average towards its parameter, in place.
+
+    average += (1 - decay) * (param - average), which is decay*average + (1-decay)*param, and leaves
+    an average that equals its parameter as it is.
+
+    Parameters
+    ----------
+    average, param : arrays of one shape and dtype, or sequences of as many arrays
+        average is updated.
+    decay : float
+        At least 0 and less than 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Shapes, dtypes or decay do not fit; an average is read-only or not contiguous.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import ema_step
+    >>> average = np.array([0.0, 4.0])
+    >>> ema_step(average, np.array([8.0, 4.0]), decay=0.75)
+    >>> average.tolist()
+    [2.0, 4.0]
+    """
+    decay = real_number("decay", decay, below=1.0)
+    rows = matching_tensors("param", average=average, param=param)
+    for averages, params in _columns_by_dtype(rows):
+        _core.ema_step(averages, params, decay)
+
+
+def clip_grad_norm(grad: OneOrMany, max_norm: float) -> float:
+    """Scale gradients together, in place, so that their Euclidean norm is at most max_norm.
+
+    norm = sqrt(sum of g*g over all entries of all arrays), in float64;
+    g *= max_norm / norm where norm > max_norm. The same bits for any number of threads.
+
+    Parameters
+    ----------
+    grad : array, or sequence of arrays
+        float32 or float64.
+    max_norm : float
+        Greater than 0.
+
+    Returns
+    -------
+    float
+        The norm before. If it is NaN or infinite, the gradients are left as they are.
+
+    Raises
+    ------
+    ValueError, TypeError
+        max_norm is not a positive number; a gradient is read-only or not contiguous.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import clip_grad_norm
+    >>> grads = [np.array([3.0]), np.array([[0.0, -4.0]])]
+    >>> clip_grad_norm(grads, 2.5)
+    5.0
+    >>> [grad.tolist() for grad in grads]
+    [[1.5], [[0.0, -2.0]]]
+    """
+    max_norm = positive_number("max_norm", max_norm)
+    lists = [grads for (grads,) in _columns_by_dtype(matching_tensors(None, grad=grad))]
+    squares = [square for grads in lists for square in _core.sums_of_squares(grads)]
+    norm = math.hypot(*map(math.sqrt, squares))
+    if max_norm < norm < math.inf:
+        for grads in lists:
+            _core.scale(grads, max_norm / norm)
+    return norm
+
+
+def _by_dtype(
+    rows: list[tuple[FloatArray, ...]], lr: NumberOrMany, weight_decay: NumberOrMany
+) -> Iterator[list[list[Any]]]:
+    """As `_columns_by_dtype`, with a list of lr and one of weight_decay at the end."""
+    lrs = number_for_each("lr", lr, len(rows))
+    decays = number_for_each("weight_decay", weight_decay, len(rows))
+    options = zip(rows, lrs, decays, strict=True)
+    return _columns_by_dtype([(*row, *numbers) for row, *numbers in options])
+
+
+def _columns_by_dtype(rows: list[tuple[Any, ...]]) -> Iterator[list[list[Any]]]:
     """The tensors of each dtype, as one list for each argument: a kernel call takes one dtype."""
     for dtype in (FLOAT32, FLOAT64):
         chosen = [row for row in rows if row[0].dtype == dtype]

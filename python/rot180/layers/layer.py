@@ -183,7 +183,7 @@ class Parameter:
         """Add a gradient. The first one after `zero_grad` is kept without a copy: give it away."""
         self._check("gradient", gradient)
         if self._grad is None:
-            self._grad = np.require(gradient, self._value.dtype, ["C", "W"])
+            self._grad = np.require(gradient, self._value.dtype, ["C", "A", "W"])
         else:
             self._grad += gradient
 

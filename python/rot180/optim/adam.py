@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 from rot180 import functional
-from rot180.arguments import FloatArray, adam_betas, real_number
-from rot180.layers import Parameter
-from rot180.optim.clip import check_positive
-from rot180.optim.optimizer import Optimizer
+from rot180.arguments import FloatArray, adam_betas, positive_number, real_number
+from rot180.optim.groups import Parameters
+from rot180.optim.optimizer import Optimizer, State
 
 
 class Adam(Optimizer):
@@ -22,7 +22,8 @@ class Adam(Optimizer):
     Parameters
     ----------
     parameters
-        For example ``model.parameters()``; each of them once.
+        For example ``model.parameters()``; each of them once. Or groups with options of their own:
+        see `Optimizer`.
     lr
         Learning rate, at least 0.
     betas
@@ -59,11 +60,9 @@ class Adam(Optimizer):
     [0.9, -0.9]
     """
 
-    state_names = ("m", "v")
-
     def __init__(
         self,
-        parameters: Iterable[Parameter],
+        parameters: Parameters,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -74,27 +73,101 @@ class Adam(Optimizer):
         clip_value: float | None = None,
         clip_norm: float | None = None,
     ) -> None:
-        super().__init__(parameters, lr, clip_value=clip_value, clip_norm=clip_norm)
-        check_positive("eps", eps)
-        self.betas = adam_betas(betas)
-        self.eps = eps
-        self.weight_decay = real_number("weight_decay", weight_decay)
-        self.decoupled = decoupled
-        self.eps_hat = eps_hat
-        self.m = self._zeros()
-        self.v = self._zeros()
+        options = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "decoupled": decoupled,
+            "eps_hat": eps_hat,
+        }
+        super().__init__(parameters, options, clip_value=clip_value, clip_norm=clip_norm)
 
-    def _update(self, values: list[FloatArray], grads: list[FloatArray], step: int) -> None:
-        functional.adam_step(
-            values,
-            grads,
-            self.m,
-            self.v,
-            step=step,
-            lr=self.lr,
-            betas=self.betas,
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            decoupled=self.decoupled,
-            eps_hat=self.eps_hat,
+    @property
+    def m(self) -> list[FloatArray]:  # noqa: D102 - one of the class's attributes
+        return self._arrays("m")
+
+    @property
+    def v(self) -> list[FloatArray]:  # noqa: D102
+        return self._arrays("v")
+
+    def _checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "lr": real_number("lr", options["lr"]),
+            "betas": adam_betas(options["betas"]),
+            "eps": positive_number("eps", options["eps"]),
+            "weight_decay": real_number("weight_decay", options["weight_decay"]),
+            "decoupled": bool(options["decoupled"]),
+            "eps_hat": bool(options["eps_hat"]),
+        }
+
+    def _kinds(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("m", "v")
+
+    def _update(
+        self,
+        values: list[FloatArray],
+        grads: list[FloatArray],
+        state: State,
+        step: int,
+        options: dict[str, Any],
+    ) -> None:
+        functional.adam_step(values, grads, state["m"], state["v"], step=step, **options)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: ``Adam(..., decoupled=True)``, with PyTorch's default.
+
+    Loshchilov & Hutter (2019), "Decoupled weight decay regularization". Each step first takes
+    lr * weight_decay * p off the parameter, then is that of `Adam`.
+
+    Parameters
+    ----------
+    parameters, lr, betas, eps, eps_hat, clip_value, clip_norm
+        As in `Adam`.
+    weight_decay
+        At least 0.
+
+    Attributes
+    ----------
+    m, v : list of array
+        One for each parameter, of its shape and dtype.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `Adam`.
+
+    Examples
+    --------
+    >>> import numpy as np, rot180
+    >>> p = rot180.Parameter(np.array([1.0]), "weight")
+    >>> adamw = rot180.optim.AdamW([p], lr=0.1, weight_decay=0.5)
+    >>> adamw.step()  # no gradient: the decay alone
+    >>> p.value.tolist()
+    [0.95]
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        *,
+        eps_hat: bool = False,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(
+            parameters,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            decoupled=True,
+            eps_hat=eps_hat,
+            clip_value=clip_value,
+            clip_norm=clip_norm,
         )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 
 import numpy as np
 
+from rot180 import functional
+from rot180.arguments import positive_number
 from rot180.layers import Parameter
 
 
@@ -34,7 +37,7 @@ def clip_grad_value(parameters: Iterable[Parameter], limit: float) -> None:
     >>> w.grad.tolist()
     [-1.0, 0.5, 1.0]
     """
-    check_positive("limit", limit)
+    positive_number("limit", limit)
     for parameter in parameters:
         np.clip(parameter.grad, -limit, limit, out=parameter.grad)
 
@@ -73,27 +76,19 @@ def clip_grad_norm(parameters: Iterable[Parameter], max_norm: float) -> float:
     >>> w.grad.round(6).tolist()
     [0.6, 0.8]
     """
-    check_positive("max_norm", max_norm)
     parameters = list(parameters)
-    norm = math.hypot(*(_finite_norm(parameter) for parameter in parameters))
-    if norm > max_norm:
-        for parameter in parameters:
-            parameter.grad *= max_norm / norm
-    return norm
-
-
-def check_positive(name: str, value: float) -> None:
-    """Raise ValueError unless 0 < value < inf."""
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} must be greater than 0 and finite, got {value}")
-
-
-def _finite_norm(parameter: Parameter) -> float:
-    # Summed in float64 by NumPy, not by BLAS: the same bits for any number of threads.
-    norm = math.sqrt(float(np.sum(np.square(parameter.grad, dtype=np.float64))))
+    norm = functional.clip_grad_norm([parameter.grad for parameter in parameters], max_norm)
     if not math.isfinite(norm):
-        raise ValueError(
-            f"the gradient of {parameter.name} has norm {norm}: it cannot be clipped. "
-            "Check the input for NaN and inf, and lower the learning rate"
-        )
+        _blame(parameters)
     return norm
+
+
+def _blame(parameters: list[Parameter]) -> None:
+    """Raise the error that names the first parameter whose gradient is not finite."""
+    for parameter in parameters:
+        norm = functional.clip_grad_norm(parameter.grad, sys.float_info.max)  # clips nothing
+        if not math.isfinite(norm):
+            raise ValueError(
+                f"the gradient of {parameter.name} has norm {norm}: it cannot be clipped. "
+                "Check the input for NaN and inf, and lower the learning rate"
+            )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 from rot180 import functional
 from rot180.arguments import FloatArray, real_number
-from rot180.layers import Parameter
-from rot180.optim.optimizer import Optimizer
+from rot180.optim.groups import Parameters
+from rot180.optim.optimizer import Optimizer, State
 
 
 class SGD(Optimizer):
@@ -22,7 +23,8 @@ class SGD(Optimizer):
     Parameters
     ----------
     parameters
-        For example ``model.parameters()``; each of them once.
+        For example ``model.parameters()``; each of them once. Or groups with options of their own:
+        see `Optimizer`.
     lr
         Learning rate, at least 0.
     momentum
@@ -39,7 +41,7 @@ class SGD(Optimizer):
     Attributes
     ----------
     velocity : list of array
-        One for each parameter, of its shape and dtype; none without momentum.
+        One for each parameter of the groups that have momentum, of its shape and dtype.
 
     Raises
     ------
@@ -60,7 +62,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Parameter],
+        parameters: Parameters,
         lr: float,
         momentum: float = 0.0,
         nesterov: bool = False,
@@ -70,24 +72,40 @@ class SGD(Optimizer):
         clip_value: float | None = None,
         clip_norm: float | None = None,
     ) -> None:
-        super().__init__(parameters, lr, clip_value=clip_value, clip_norm=clip_norm)
-        self.momentum = real_number("momentum", momentum, below=1.0)
-        if nesterov and not momentum:
-            raise ValueError("nesterov=True needs momentum greater than 0")
-        self.nesterov = nesterov
-        self.weight_decay = real_number("weight_decay", weight_decay)
-        self.decoupled = decoupled
-        self.state_names = ("velocity",) if momentum else ()
-        self.velocity = self._zeros() if momentum else []
+        options = {
+            "lr": lr,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "weight_decay": weight_decay,
+            "decoupled": decoupled,
+        }
+        super().__init__(parameters, options, clip_value=clip_value, clip_norm=clip_norm)
 
-    def _update(self, values: list[FloatArray], grads: list[FloatArray], step: int) -> None:
-        functional.sgd_step(
-            values,
-            grads,
-            self.velocity if self.momentum else None,
-            lr=self.lr,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
-            decoupled=self.decoupled,
-        )
+    @property
+    def velocity(self) -> list[FloatArray]:  # noqa: D102 - one of the class's attributes
+        return self._arrays("velocity")
+
+    def _checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        momentum = real_number("momentum", options["momentum"], below=1.0)
+        if options["nesterov"] and not momentum:
+            raise ValueError("nesterov=True needs momentum greater than 0")
+        return {
+            "lr": real_number("lr", options["lr"]),
+            "momentum": momentum,
+            "nesterov": bool(options["nesterov"]),
+            "weight_decay": real_number("weight_decay", options["weight_decay"]),
+            "decoupled": bool(options["decoupled"]),
+        }
+
+    def _kinds(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("velocity",) if options["momentum"] else ()
+
+    def _update(
+        self,
+        values: list[FloatArray],
+        grads: list[FloatArray],
+        state: State,
+        step: int,
+        options: dict[str, Any],
+    ) -> None:
+        functional.sgd_step(values, grads, state.get("velocity"), **options)

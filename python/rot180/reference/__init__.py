@@ -49,7 +49,13 @@ from rot180.reference.norm import (
     batch_norm_grad_weight,
     batch_norm_training,
 )
-from rot180.reference.optim import adam_step, sgd_step
+from rot180.reference.optim import (
+    adam_step,
+    clip_grad_norm,
+    ema_step,
+    rmsprop_step,
+    sgd_step,
+)
 from rot180.reference.pool2d import (
     avg_pool2d,
     avg_pool2d_grad_input,
@@ -68,6 +74,7 @@ __all__ = [
     "batch_norm_grad_input",
     "batch_norm_grad_weight",
     "batch_norm_training",
+    "clip_grad_norm",
     "conv2d",
     "conv2d_grad_bias",
     "conv2d_grad_input",
@@ -75,6 +82,7 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose2d_grad_input",
     "conv_transpose2d_grad_weight",
+    "ema_step",
     "leaky_relu",
     "leaky_relu_grad_input",
     "linear",
@@ -87,6 +95,7 @@ __all__ = [
     "mean_squared_error_grad_input",
     "relu",
     "relu_grad_input",
+    "rmsprop_step",
     "sgd_step",
     "sigmoid",
     "sigmoid_grad_input",
