@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rot180.arguments import real_number
 from rot180.callbacks.callback_list import CallbackList
 from rot180.checkpoint import State, read_checkpoint
 from rot180.history import History
@@ -31,7 +30,6 @@ def training_state(
     return {
         "model": model_tensors(model),
         "optimizer": optimizer.state_dict(),
-        "lr": optimizer.lr,
         "generators": {name: rng.bit_generator.state for name, rng in generators.items()},
         "position": position.state_dict(),
         "history": history.state_dict(),
@@ -73,11 +71,9 @@ class Resumed(NamedTuple):
             position = Position.from_state_dict(_section(path, state, "position"))
             history.load_state_dict(_section(path, state, "history"))
             callbacks = _section(path, state, "callbacks")
-            lr = real_number("lr", state.get("lr"))
             optimizer.load_state_dict(_section(path, state, "optimizer"))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from error
-        optimizer.lr = lr
         for name, array in own.items():
             np.copyto(array, arrays[name])
         for name, generator in generators.items():
