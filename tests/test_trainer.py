@@ -302,10 +302,10 @@ def test_ctrl_c_in_a_step_ends_the_step_first(progress, capsys):
     x, labels = blobs(24)
 
     class Interrupted(rot180.optim.Adam):
-        def _update(self, values, grads, step):
+        def _update(self, values, grads, state, step, options):
             if step == 2:
                 signal.raise_signal(signal.SIGINT)
-            super()._update(values, grads, step)
+            super()._update(values, grads, state, step, options)
 
     trainer, good = classifier(), classifier()
     trainer.optimizer = Interrupted(trainer.model.parameters(), lr=0.01)

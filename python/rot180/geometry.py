@@ -413,6 +413,11 @@ def positive_int(name: str, value: Any) -> int:
     return _bounded_int(name, value, 1)
 
 
+def non_negative_int(name: str, value: Any) -> int:
+    """A whole number from 0 to 2**31 - 1."""
+    return _bounded_int(name, value, 0)
+
+
 def four_sizes(name: str, shape: Sequence[int], meaning: str) -> tuple[int, int, int, int]:
     """A shape of four non-negative integers, or an error that says what each of the four means."""
     if len(shape) != 4:
