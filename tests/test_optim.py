@@ -300,7 +300,7 @@ def broken(change):
         (
             lambda s: s["m"].update({"9.weight": np.zeros(1)}),
             ValueError,
-            "has 'm' of '9.weight', which is no parameter",
+            "has 'm' of '9.weight', which is unknown here",
         ),
         (
             lambda s: s["v"].update({"1.weight": np.zeros(6)}),

@@ -50,7 +50,7 @@ def check_known(state: Mapping[str, Any], known: tuple[str, ...], owner: str) ->
 def check_arrays(kind: str, found: Any, own: Mapping[str, FloatArray]) -> None:
     """Refuse arrays by name that do not have the names, shapes and dtypes of one's own."""
     if not isinstance(found, Mapping):
-        raise ValueError(f"the state misses {kind!r}, a dict from parameter name to array")
+        raise ValueError(f"the state misses {kind!r}, a dict from name to array")
     for name, expected in own.items():
         if name not in found:
             raise ValueError(f"the state misses {kind!r} of {name!r}")
@@ -63,11 +63,14 @@ def check_arrays(kind: str, found: Any, own: Mapping[str, FloatArray]) -> None:
         if array.shape != expected.shape:
             raise ValueError(
                 f"the state's {kind!r} of {name!r} has shape {array.shape}, "
-                f"expected {expected.shape}, the parameter's"
+                f"expected {expected.shape}"
             )
     unknown = [name for name in found if name not in own]
     if unknown:
-        raise ValueError(f"the state has {kind!r} of {unknown[0]!r}, which is no parameter of this")
+        raise ValueError(
+            f"the state has {kind!r} of {unknown[0]!r}, which is unknown here: "
+            "expected the state of the same model"
+        )
 
 
 def copied(arrays: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
