@@ -458,8 +458,11 @@ class TestBadFiles:
 
     @pytest.mark.parametrize("lr", [None, -1.0, float("nan"), "fast"])
     def test_learning_rates(self, stopped, lr):
-        changed(only_path(stopped), lr=lr)
-        self.assert_refused(stopped, "lr")
+        path = only_path(stopped)
+        optimizer = read_checkpoint(path)["optimizer"]
+        optimizer["groups"][0]["lr"] = lr
+        changed(path, optimizer=optimizer)
+        self.assert_refused(stopped, "groups[0]: lr must be")
 
     def test_weights_are_no_checkpoint(self, stopped):
         rot180.io.save_weights(only_path(stopped), build().model)
