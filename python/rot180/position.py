@@ -78,16 +78,21 @@ class Position:
         """Number of batches in an epoch."""
         return -(-self.samples // self.batch_size)
 
-    def batches(self) -> list[Array]:
-        """Return the samples of each batch of this epoch that has not been trained on."""
+    @property
+    def batches_left(self) -> int:
+        """Number of batches of this epoch that have not been trained on."""
+        return self.batches_in_epoch - self.batch
+
+    def batches(self) -> Iterator[Array]:
+        """Yield the samples of each of these batches."""
         order: Array = np.arange(self.samples)
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
-        first = self.batch * self.batch_size
-        return [order[i : i + self.batch_size] for i in range(first, self.samples, self.batch_size)]
+        for start in range(self.batch * self.batch_size, self.samples, self.batch_size):
+            yield order[start : start + self.batch_size]
 
     def generators(self) -> Iterator[np.random.Generator]:
-        """Make the generator that the augmentations of each of these batches draw from."""
+        """Make the generator that the augmentations of each of them draw from."""
         for batch in range(self.batch + 1, self.batches_in_epoch + 1):
             yield np.random.default_rng([self.seed, self.epoch, batch])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -51,10 +52,13 @@ class Samples:
 
     def to_train_on(self, position: Position) -> Generator[tuple[Array, Array], None, None]:
         """Yield the batches of an epoch that come after the position."""
-        order = position.batches()
+        order: Iterable[Array] = position.batches()
         if self.chosen is not None:
-            order = [self.chosen[part] for part in order]
-        return batches_ahead(self.dataset, order, position.generators())
+            order = map(self.chosen.__getitem__, order)
+        if self.dataset.augmentations:
+            return batches_ahead(self.dataset, order, position.generators())
+        # To make a generator takes longer than to gather a small batch.
+        return batches_ahead(self.dataset, order, repeat(None, position.batches_left))
 
 
 def split(dataset: Dataset, validation_split: float, seed: int) -> tuple[Samples, Samples]:

@@ -45,6 +45,7 @@ SETTINGS = ("kind", "model", "augment", "lr", "schedule", "optimizer", "seed", "
 EXTRAS = {
     "matplotlib": "matplotlib",
     "PIL": "pillow",
+    "safetensors": "safetensors",
     "sklearn": "scikit-learn",
     "tqdm": "tqdm",
 }
