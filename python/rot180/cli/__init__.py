@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="rot180",
-        description="Train a small convolutional network on handwritten digits and use it.",
+        description="Train convolutional networks on images and use them.",
         epilog="Start with: rot180 train",
     )
     parser.add_argument("--version", action="version", version=f"rot180 {rot180.__version__}")

@@ -18,7 +18,7 @@ from rot180.geometry import IntOrPair, int_pair
 Array: TypeAlias = npt.NDArray[Any]
 
 # Images that are looked at together where a whole data set is summed up.
-CHUNK = 1024
+CHUNK = 256
 
 
 class Augmentation(ABC):
@@ -294,8 +294,9 @@ class Normalise(Augmentation):
         images = as_array("x", x)
         if images.ndim != 4 or not images.size:
             raise ValueError(f"x has shape {images.shape}, expected images (N, H, W, C)")
-        mean = _mean_of_channels(images, lambda part: part)
-        std = np.sqrt(_mean_of_channels(images, lambda part: (part - mean) ** 2))
+        mean = _mean_of_channels(images, lambda rows: rows)
+        means = np.tile(mean, images.shape[1] * images.shape[2])
+        std = np.sqrt(_mean_of_channels(images, lambda rows: (rows - means) ** 2))
         scale = 255 if images.dtype == np.uint8 else 1
         return cls(mean / scale, np.where(std > 0, std / scale, 1))
 
@@ -327,8 +328,9 @@ def _numbers(name: str, value: npt.ArrayLike) -> list[float]:
 
 def _mean_of_channels(images: Array, function: Callable[[Array], Array]) -> Array:
     """Mean of a function of the pixels, a few images at a time: as float64 all may be too many."""
-    total = np.zeros(images.shape[-1])
-    for start in range(0, len(images), CHUNK):
-        total += function(images[start : start + CHUNK].astype(np.float64)).sum(axis=(0, 1, 2))
-    mean: Array = total / math.prod(images.shape[:-1])
+    rows = images.reshape(len(images), -1)
+    total = np.zeros(rows.shape[1])
+    for start in range(0, len(rows), CHUNK):
+        total += function(rows[start : start + CHUNK].astype(np.float64)).sum(axis=0)
+    mean: Array = total.reshape(-1, images.shape[-1]).sum(axis=0) / math.prod(images.shape[:-1])
     return mean

@@ -162,7 +162,10 @@ def _read_images(
     records = file.array((count, label_bytes + PIXELS), np.dtype(np.uint8))
     labels = checked_labels(file.name, records[:, label_bytes - 1], count, classes)
     planes = records[:, label_bytes:].reshape(count, 3, SIDE, SIDE)
-    return np.ascontiguousarray(np.moveaxis(planes, 1, -1)), labels
+    images = np.empty((count, SIDE, SIDE, 3), np.uint8)
+    for channel in range(3):
+        images[..., channel] = planes[:, channel]
+    return images, labels
 
 
 def _class_names(file: DataFile, classes: int) -> tuple[str, ...]:

@@ -144,18 +144,20 @@ def _shape(
 ) -> tuple[int, int, int]:
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1, 3 or None, got {channels!r}")
+    if size is not None and channels is not None:
+        return (*int_pair("size", size), channels)
+    looks = [
+        open_picture(path, lambda image: (upright_size(image), has_colour(image))) for path in files
+    ]
     if channels is None:
-        channels = 3 if any(open_picture(path, has_colour) for path in files) else 1
+        channels = 3 if any(coloured for _, coloured in looks) else 1
     if size is not None:
-        height, width = int_pair("size", size)
-        return height, width, channels
-    first, *others = files
-    width, height = open_picture(first, upright_size)
-    for path in others:
-        found = open_picture(path, upright_size)
+        return (*int_pair("size", size), channels)
+    (width, height), _ = looks[0]
+    for path, (found, _) in zip(files, looks, strict=True):
         if found != (width, height):
             raise ValueError(
-                f"{path} has {found[0]}x{found[1]} pixels and {first} has {width}x{height}: "
+                f"{path} has {found[0]}x{found[1]} pixels and {files[0]} has {width}x{height}: "
                 "pass the size that all of them are to have"
             )
     return height, width, channels
