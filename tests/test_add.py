@@ -11,7 +11,7 @@ from rot180 import functional, reference
 
 @pytest.mark.parametrize("isa", rot180.build_info()["instruction_sets"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("activation", [None, "relu", "leaky_relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", [None, "relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
 @pytest.mark.parametrize("size", [0, 1, 37, 40_000])
 def test_against_reference(isa, dtype, activation, size, instruction_set):
     instruction_set(isa)

@@ -141,7 +141,7 @@ def test_adjoint_identities(name):
     assert np.isclose(product, np.vdot(weight, dw), rtol=1e-12)
 
 
-@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", ["relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
 @pytest.mark.parametrize("name", ["plain", "groups", "depthwise", "everything"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_fused_activation_is_the_activation_of_the_convolution(activation, name, dtype):
@@ -157,7 +157,7 @@ def test_fused_activation_is_the_activation_of_the_convolution(activation, name,
     assert_close(fused, exact, 4 * weight[..., 0].size, 4.0, activation)
 
 
-@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", ["relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
 @pytest.mark.parametrize("name", ["plain", "groups", "depthwise", "everything", *FUSED])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_gradients_through_the_activation(activation, name, dtype):
@@ -181,7 +181,7 @@ def test_gradients_through_the_activation(activation, name, dtype):
     assert_close(db, exact, y[..., 0].size + 2, 2.0, "db")
 
 
-@pytest.mark.parametrize("activation", [None, "relu", "leaky_relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", [None, "relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
 def test_gradients_by_finite_differences(activation):
     case = geometries.AWKWARD["everything"]
     x, weight, dy = case.reals()

@@ -177,7 +177,7 @@ def test_gradients_by_finite_differences(module, name):
     assert_gradient(module.conv2d_grad_bias(delta), lambda bias: loss(x, weight, bias), bias)
 
 
-@pytest.mark.parametrize("activation", [None, "relu", "leaky_relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", [None, "relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
 @pytest.mark.parametrize("name", ["everything", "gaps and output padding", "depthwise"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_fused_activation_is_the_activation_of_the_output(activation, name, dtype):

@@ -128,17 +128,38 @@ def operations(dtype, tiny):
         "relu_grad_input": lambda: (f.relu_grad_input(large(X_SHAPE), x),),
         "leaky_relu": lambda: (f.leaky_relu(x, 1e10), f.leaky_relu(-x, 1e10)),
         "leaky_relu_grad_input": lambda: (f.leaky_relu_grad_input(x, -half, 1e10),),
+        "relu6": lambda: (f.relu6(x),),
+        "relu6_grad_input": lambda: (f.relu6_grad_input(large(X_SHAPE), x),),
+        "elu": lambda: (f.elu(x, 1e10), f.elu(-x, 1e10)),
+        "elu_grad_input": lambda: (f.elu_grad_input(x, -half, 1e10),),
+        "silu": lambda: (f.silu(x),),
+        "silu_grad_input": lambda: (f.silu_grad_input(x, large(X_SHAPE)),),
+        "gelu": lambda: (f.gelu(x), f.gelu(x, "tanh")),
+        "gelu_grad_input": lambda: (
+            f.gelu_grad_input(x, half),
+            f.gelu_grad_input(x, half, "tanh"),
+        ),
+        "dropout": lambda: (f.dropout(x, 1 - 1e-9, 0),),
         "sigmoid": lambda: (f.sigmoid(x),),
         "sigmoid_grad_input": lambda: (f.sigmoid_grad_input(large(X_SHAPE), x),),
         "tanh": lambda: (f.tanh(x),),
         "tanh_grad_input": lambda: (f.tanh_grad_input(x, large(X_SHAPE)),),
         "softmax": lambda: (f.softmax(pixels),),
+        "softmax_grad_input": lambda: (f.softmax_grad_input(pixels, large(pixels.shape)),),
         "softmax_cross_entropy": lambda: f.softmax_cross_entropy(pixels, labels),
         "softmax_cross_entropy_grad_input": lambda: (
             f.softmax_cross_entropy_grad_input(pixels, labels),
         ),
         "mean_squared_error": lambda: (f.mean_squared_error(x, full(X_SHAPE, 0)),),
         "mean_squared_error_grad_input": lambda: (f.mean_squared_error_grad_input(x, -x),),
+        "mean_absolute_error": lambda: (f.mean_absolute_error(x, full(X_SHAPE, 0)),),
+        "mean_absolute_error_grad_input": lambda: (f.mean_absolute_error_grad_input(x, -x),),
+        "huber": lambda: (f.huber(x, full(X_SHAPE, 0)),),
+        "huber_grad_input": lambda: (f.huber_grad_input(x, -x),),
+        "binary_cross_entropy": lambda: (f.binary_cross_entropy(x, x, pos_weight=1e10),),
+        "binary_cross_entropy_grad_input": lambda: (
+            f.binary_cross_entropy_grad_input(x, x, pos_weight=1e10),
+        ),
         # Steps so large that denormal moments would move the parameters.
         "adam_step": lambda: in_place(
             f.adam_step, half, x, full(X_SHAPE), full(X_SHAPE), step=1, lr=1e-9 * huge

@@ -28,7 +28,8 @@ import rot180
         (
             lambda: rot180.Conv2d(1, 3, 3, activation="gelu"),
             ValueError,
-            "activation='gelu' is unknown: expected None, 'relu', 'leaky_relu', 'sigmoid', 'tanh'",
+            "activation='gelu' is unknown: expected None, 'relu', 'relu6', 'leaky_relu', "
+            "'sigmoid', 'tanh'",
         ),
         (lambda: rot180.Conv2d(1, 3, 3, dtype=np.int32), TypeError, "float32 or float64"),
         (lambda: rot180.Conv2d(1, 3, 3, dtype="spam"), TypeError, "got 'spam'"),
@@ -67,6 +68,10 @@ import rot180
         (lambda: rot180.BatchNorm2d(3, dtype=int), TypeError, "float32 or float64"),
         (lambda: rot180.LeakyReLU(-0.1), ValueError, "negative_slope must be at least 0"),
         (lambda: rot180.LeakyReLU(float("nan")), ValueError, "negative_slope must be at least 0"),
+        (lambda: rot180.ELU(-1), ValueError, "alpha must be at least 0"),
+        (lambda: rot180.GELU("erf"), ValueError, "approximate='erf' is unknown"),
+        (lambda: rot180.Dropout(1.0), ValueError, "p must be at least 0 and less than 1, got 1.0"),
+        (lambda: rot180.Dropout(rng=7), TypeError, "rng must be a numpy.random.Generator, got 7"),
         (lambda: rot180.ZeroPad2d(-1), ValueError, "padding must be from 0"),
         (lambda: rot180.ZeroPad2d("same"), TypeError, "padding='same': without a kernel"),
     ],
@@ -163,8 +168,16 @@ def test_output_shape_of_a_wrong_shape(layer, shape, message):
          "Concat([\n    ReLU(),\n    Tanh(),\n])"),
         (rot180.ReLU(), "ReLU()"),
         (rot180.LeakyReLU(0.2), "LeakyReLU(0.2)"),
+        (rot180.ReLU6(), "ReLU6()"),
         (rot180.Sigmoid(), "Sigmoid()"),
         (rot180.Tanh(), "Tanh()"),
+        (rot180.ELU(), "ELU()"),
+        (rot180.ELU(0.5), "ELU(alpha=0.5)"),
+        (rot180.SiLU(), "SiLU()"),
+        (rot180.GELU(), "GELU()"),
+        (rot180.GELU("tanh"), "GELU(approximate='tanh')"),
+        (rot180.Softmax(), "Softmax()"),
+        (rot180.Dropout(0.25), "Dropout(0.25)"),
     ],
 )  # fmt: skip
 def test_repr(layer, text):
@@ -196,6 +209,7 @@ def test_parameters_have_the_shapes_that_the_arguments_say():
     [
         (None, "he_normal"),
         ("relu", "he_normal"),
+        ("relu6", "he_normal"),
         ("leaky_relu", "he_normal"),
         ("sigmoid", "xavier_uniform"),
         ("tanh", "xavier_uniform"),

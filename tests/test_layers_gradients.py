@@ -41,7 +41,7 @@ CASES = {
             ),
             (4, 5, 2),
         )
-        for activation in ("relu", "leaky_relu", "sigmoid", "tanh")
+        for activation in ("relu", "relu6", "leaky_relu", "sigmoid", "tanh")
     },
     "conv_transpose2d": (
         lambda rng: rot180.ConvTranspose2d(
@@ -62,7 +62,7 @@ CASES = {
             ),
             (3, 4, 2),
         )
-        for activation in ("relu", "leaky_relu", "sigmoid", "tanh")
+        for activation in ("relu", "relu6", "leaky_relu", "sigmoid", "tanh")
     },
     "linear": (lambda rng: rot180.Linear(4, 3, rng=rng, dtype=np.float64), (4,)),
     "linear without bias": (
@@ -76,7 +76,7 @@ CASES = {
             ),
             (4,),
         )
-        for activation in ("relu", "leaky_relu", "sigmoid", "tanh")
+        for activation in ("relu", "relu6", "leaky_relu", "sigmoid", "tanh")
     },
     "max_pool2d": (lambda rng: rot180.MaxPool2d((3, 2), (2, 1), (1, 0)), (6, 5, 2)),
     "avg_pool2d": (lambda rng: rot180.AvgPool2d((3, 2), (2, 1), (1, 0)), (6, 5, 2)),
@@ -145,6 +145,12 @@ CASES = {
     "leaky_relu": (lambda rng: rot180.LeakyReLU(0.3), (5,)),
     "sigmoid": (lambda rng: rot180.Sigmoid(), (3, 4, 2)),
     "tanh": (lambda rng: rot180.Tanh(), (5,)),
+    "relu6": (lambda rng: rot180.ReLU6(), (3, 4, 2)),
+    "elu": (lambda rng: rot180.ELU(0.7), (3, 4, 2)),
+    "silu": (lambda rng: rot180.SiLU(), (3, 4, 2)),
+    "gelu": (lambda rng: rot180.GELU(), (3, 4, 2)),
+    "gelu by tanh": (lambda rng: rot180.GELU("tanh"), (3, 4, 2)),
+    "softmax": (lambda rng: rot180.Softmax(), (3, 4, 5)),
     "sequential": (
         lambda rng: rot180.Sequential(
             [
@@ -356,7 +362,7 @@ def test_dy_of_another_shape_is_refused(name):
         assert not parameter.grad.any()
 
 
-@pytest.mark.parametrize("activation", [None, "relu", "leaky_relu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", [None, "relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
 def test_conv2d_against_reference(activation):
     rng = np.random.default_rng(1)
     options = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2), "groups": 2}
@@ -400,6 +406,7 @@ def test_conv_transpose2d_goes_the_way_back_of_the_conv2d_with_its_weight():
 
 FUSED = {
     "relu": rot180.ReLU,
+    "relu6": rot180.ReLU6,
     "leaky_relu": rot180.LeakyReLU,
     "sigmoid": rot180.Sigmoid,
     "tanh": rot180.Tanh,

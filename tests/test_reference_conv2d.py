@@ -16,6 +16,7 @@ from rot180.reference import (
     conv2d_grad_weight,
     leaky_relu,
     relu,
+    relu6,
     sigmoid,
     tanh,
 )
@@ -185,7 +186,13 @@ def test_empty_batch(dtype):
 
 @pytest.mark.parametrize(
     ("name", "function"),
-    [("relu", relu), ("leaky_relu", leaky_relu), ("sigmoid", sigmoid), ("tanh", tanh)],
+    [
+        ("relu", relu),
+        ("relu6", relu6),
+        ("leaky_relu", leaky_relu),
+        ("sigmoid", sigmoid),
+        ("tanh", tanh),
+    ],
 )
 def test_bias_then_activation(name, function):
     x, weight, _ = AWKWARD["everything"].reals()

@@ -112,7 +112,10 @@ def everything_else(dtype):
     logits = rng.normal(size=(3000, 10)).astype(dtype)
     labels = rng.integers(0, 10, 3000)
     loss, probabilities = functional.softmax_cross_entropy(logits, labels)
+    options = {"label_smoothing": 0.1, "class_weights": np.arange(1.0, 11.0)}
+    weighted, _ = functional.softmax_cross_entropy(logits, labels, **options)
     other = rng.normal(size=x.shape).astype(dtype)
+    positive = rng.uniform(size=x.shape).astype(dtype)
     params = [x.copy(), logits.copy()]
     grads = [other, probabilities]
     m, v, velocity = ([np.zeros_like(p) for p in params] for _ in range(3))
@@ -135,9 +138,25 @@ def everything_else(dtype):
         functional.avg_pool2d_grad_input(average, x.shape, 3, stride=2),
         functional.sigmoid(x),
         functional.sigmoid_grad_input(other, x),
-        np.array([loss, functional.mean_squared_error(x, other)]),
+        functional.gelu(x),
+        functional.gelu_grad_input(other, x),
+        functional.dropout(x, 0.3, 7),
+        functional.softmax(x),
+        functional.softmax_grad_input(other, x),
+        np.array(
+            [
+                loss,
+                weighted,
+                functional.mean_squared_error(x, other),
+                functional.huber(x, other),
+                functional.binary_cross_entropy(x, positive, pos_weight=np.arange(24.0)),
+            ]
+        ),
         functional.softmax_cross_entropy_grad_input(probabilities, labels),
+        functional.softmax_cross_entropy_grad_input(probabilities, labels, **options),
         functional.mean_squared_error_grad_input(x, other),
+        functional.huber_grad_input(x, other),
+        functional.binary_cross_entropy_grad_input(x, positive, pos_weight=np.arange(24.0)),
         product,
         functional.linear_grad_input(product, matrix, **through),
         functional.linear_grad_weight(features, product, **through, bias_out=db),

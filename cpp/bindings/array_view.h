@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 
+#include "rot180/activation.h"
+
 namespace rot180 {
 
 namespace py = pybind11;
@@ -37,6 +39,13 @@ T* write(py::array& array, const char* name, int64_t size) {
     check_array<T>(array, name, size);
     if (!array.writeable()) throw py::value_error(std::string(name) + " is read-only");
     return static_cast<T*>(array.mutable_data());
+}
+
+// Refuses an activation that a convolution or a sum cannot apply to its output.
+inline void check_fused(Activation activation) {
+    if (!can_be_fused(activation)) {
+        throw py::value_error(std::string(py::str(py::cast(activation))) + " cannot be fused");
+    }
 }
 
 // body(T{}) with the array's element type.

@@ -40,6 +40,7 @@ Conv2dShape make_shape(std::array<int64_t, 4> input, std::array<int64_t, 4> weig
 void bound_conv2d(const Conv2dShape& shape, const py::array& x, const py::array& weight,
                   const std::optional<py::array>& bias, Activation activation, py::array y,
                   Algorithm algorithm) {
+    check_fused(activation);
     with_float_type(x, "x", [&](auto zero) {
         using T = decltype(zero);
         const T* input = read<T>(x, "x", shape.input_size());
@@ -54,6 +55,7 @@ void bound_conv2d(const Conv2dShape& shape, const py::array& x, const py::array&
 template <class T>
 OutputGradient<T> read_gradient(const Conv2dShape& shape, const py::array& dy,
                                 Activation activation, const std::optional<py::array>& y) {
+    check_fused(activation);
     if ((activation != Activation::none) != y.has_value()) {
         throw py::value_error("y must be given with an activation, and only then");
     }
@@ -92,6 +94,7 @@ void bound_conv2d_grad_weight(const Conv2dShape& shape, const py::array& x, cons
 void bound_conv_transpose2d(const Conv2dShape& shape, const py::array& x, const py::array& weight,
                             const std::optional<py::array>& bias, Activation activation,
                             py::array y, Algorithm algorithm) {
+    check_fused(activation);
     with_float_type(x, "x", [&](auto zero) {
         using T = decltype(zero);
         const T* input = read<T>(x, "x", shape.output_size());

@@ -5,81 +5,27 @@
 namespace rot180 {
 namespace {
 
-struct Extent {
-    int64_t rows, classes;
-};
-
-Extent extent_of(const py::array& logits) {
-    if (logits.ndim() != 2 || logits.shape(1) < 1) {
-        throw py::value_error("logits must be (rows, classes) with at least one class");
+void check_elements(const py::array& array, const char* name) {
+    if (array.size() < 1) {
+        throw py::value_error(std::string(name) + " is empty");
     }
-    return {logits.shape(0), logits.shape(1)};
 }
 
-const int64_t* read_labels(const py::array& labels, const Extent& extent) {
-    const int64_t* label = read<int64_t>(labels, "labels", extent.rows);
-    for (int64_t i = 0; i < extent.rows; ++i) {
-        if (label[i] < 0 || label[i] >= extent.classes) {
-            throw py::value_error("labels[" + std::to_string(i) + "] is " +
-                                  std::to_string(label[i]) + ", expected 0 to " +
-                                  std::to_string(extent.classes - 1));
-        }
-    }
-    return label;
-}
-
-void bound_softmax(const py::array& logits, py::array probabilities) {
-    const Extent extent = extent_of(logits);
-    with_float_type(logits, "logits", [&](auto zero) {
-        using T = decltype(zero);
-        const T* from = read<T>(logits, "logits", logits.size());
-        T* to = write<T>(probabilities, "probabilities", logits.size());
-        const py::gil_scoped_release release;
-        softmax<T>(extent.rows, extent.classes, from, to);
-    });
-}
-
-double bound_softmax_cross_entropy(const py::array& logits, const py::array& labels,
-                                   py::array probabilities) {
-    const Extent extent = extent_of(logits);
-    if (extent.rows < 1) throw py::value_error("logits has no rows: a mean needs at least one");
-    const int64_t* label = read_labels(labels, extent);
-    return with_float_type(logits, "logits", [&](auto zero) {
-        using T = decltype(zero);
-        const T* from = read<T>(logits, "logits", logits.size());
-        T* to = write<T>(probabilities, "probabilities", logits.size());
-        const py::gil_scoped_release release;
-        return softmax_cross_entropy<T>(extent.rows, extent.classes, from, label, to);
-    });
-}
-
-void bound_softmax_cross_entropy_grad_input(const py::array& probabilities, const py::array& labels,
-                                            py::array dlogits) {
-    const Extent extent = extent_of(probabilities);
-    const int64_t* label = read_labels(labels, extent);
-    with_float_type(probabilities, "probabilities", [&](auto zero) {
-        using T = decltype(zero);
-        const T* from = read<T>(probabilities, "probabilities", probabilities.size());
-        T* to = write<T>(dlogits, "dlogits", probabilities.size());
-        const py::gil_scoped_release release;
-        softmax_cross_entropy_grad_input<T>(extent.rows, extent.classes, from, label, to);
-    });
-}
-
-double bound_mean_squared_error(const py::array& prediction, const py::array& target) {
-    if (prediction.size() < 1) throw py::value_error("prediction is empty: a mean needs elements");
+double bound_element_loss(ElementLoss loss, const py::array& prediction, const py::array& target,
+                          double delta) {
+    check_elements(prediction, "prediction");
     return with_float_type(prediction, "prediction", [&](auto zero) {
         using T = decltype(zero);
         const int64_t size = prediction.size();
         const T* a = read<T>(prediction, "prediction", size);
         const T* b = read<T>(target, "target", size);
         const py::gil_scoped_release release;
-        return mean_squared_error<T>(size, a, b);
+        return element_loss<T>(loss, size, a, b, delta);
     });
 }
 
-void bound_mean_squared_error_grad_input(const py::array& prediction, const py::array& target,
-                                         py::array dprediction) {
+void bound_element_loss_grad_input(ElementLoss loss, const py::array& prediction,
+                                   const py::array& target, double delta, py::array dprediction) {
     with_float_type(prediction, "prediction", [&](auto zero) {
         using T = decltype(zero);
         const int64_t size = prediction.size();
@@ -87,22 +33,55 @@ void bound_mean_squared_error_grad_input(const py::array& prediction, const py::
         const T* b = read<T>(target, "target", size);
         T* to = write<T>(dprediction, "dprediction", size);
         const py::gil_scoped_release release;
-        mean_squared_error_grad_input<T>(size, a, b, to);
+        element_loss_grad_input<T>(loss, size, a, b, delta, to);
+    });
+}
+
+double bound_binary_cross_entropy(const py::array& logits, const py::array& target,
+                                  const py::array& pos_weight) {
+    check_elements(logits, "logits");
+    check_elements(pos_weight, "pos_weight");
+    return with_float_type(logits, "logits", [&](auto zero) {
+        using T = decltype(zero);
+        const int64_t size = logits.size(), period = pos_weight.size();
+        const T* z = read<T>(logits, "logits", size);
+        const T* t = read<T>(target, "target", size);
+        const T* weight = read<T>(pos_weight, "pos_weight", period);
+        const py::gil_scoped_release release;
+        return binary_cross_entropy<T>(size, z, t, weight, period);
+    });
+}
+
+void bound_binary_cross_entropy_grad_input(const py::array& logits, const py::array& target,
+                                           const py::array& pos_weight, py::array dlogits) {
+    check_elements(pos_weight, "pos_weight");
+    with_float_type(logits, "logits", [&](auto zero) {
+        using T = decltype(zero);
+        const int64_t size = logits.size(), period = pos_weight.size();
+        const T* z = read<T>(logits, "logits", size);
+        const T* t = read<T>(target, "target", size);
+        const T* weight = read<T>(pos_weight, "pos_weight", period);
+        T* to = write<T>(dlogits, "dlogits", size);
+        const py::gil_scoped_release release;
+        binary_cross_entropy_grad_input<T>(size, z, t, weight, period, to);
     });
 }
 
 }  // namespace
 
 void bind_loss(py::module_& module) {
-    module.def("softmax", &bound_softmax, py::arg("logits"), py::arg("probabilities"));
-    module.def("softmax_cross_entropy", &bound_softmax_cross_entropy, py::arg("logits"),
-               py::arg("labels"), py::arg("probabilities"));
-    module.def("softmax_cross_entropy_grad_input", &bound_softmax_cross_entropy_grad_input,
-               py::arg("probabilities"), py::arg("labels"), py::arg("dlogits"));
-    module.def("mean_squared_error", &bound_mean_squared_error, py::arg("prediction"),
-               py::arg("target"));
-    module.def("mean_squared_error_grad_input", &bound_mean_squared_error_grad_input,
-               py::arg("prediction"), py::arg("target"), py::arg("dprediction"));
+    py::enum_<ElementLoss>(module, "ElementLoss")
+        .value("mean_squared_error", ElementLoss::mean_squared_error)
+        .value("mean_absolute_error", ElementLoss::mean_absolute_error)
+        .value("huber", ElementLoss::huber);
+    module.def("element_loss", &bound_element_loss, py::arg("loss"), py::arg("prediction"),
+               py::arg("target"), py::arg("delta"));
+    module.def("element_loss_grad_input", &bound_element_loss_grad_input, py::arg("loss"),
+               py::arg("prediction"), py::arg("target"), py::arg("delta"), py::arg("dprediction"));
+    module.def("binary_cross_entropy", &bound_binary_cross_entropy, py::arg("logits"),
+               py::arg("target"), py::arg("pos_weight"));
+    module.def("binary_cross_entropy_grad_input", &bound_binary_cross_entropy_grad_input,
+               py::arg("logits"), py::arg("target"), py::arg("pos_weight"), py::arg("dlogits"));
 }
 
 }  // namespace rot180

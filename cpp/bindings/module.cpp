@@ -8,8 +8,10 @@ void bind_affine2d(pybind11::module_& module);
 void bind_conv2d(pybind11::module_& module);
 void bind_pool2d(pybind11::module_& module);
 void bind_memory(pybind11::module_& module);
+void bind_dropout(pybind11::module_& module);
 void bind_loss(pybind11::module_& module);
 void bind_norm(pybind11::module_& module);
+void bind_softmax(pybind11::module_& module);
 void bind_optim(pybind11::module_& module);
 
 PYBIND11_MODULE(_core, module) {
@@ -20,8 +22,10 @@ PYBIND11_MODULE(_core, module) {
     bind_conv2d(module);
     bind_pool2d(module);
     bind_memory(module);
+    bind_dropout(module);
     bind_loss(module);
     bind_norm(module);
+    bind_softmax(module);
     bind_optim(module);
 }
 

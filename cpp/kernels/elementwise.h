@@ -1,81 +1,10 @@
-// Kernels that read and write each element once: activations, loss terms, optimizer steps.
+// Kernels that read and write each element once: optimizer steps.
 #pragma once
 
-#include "activation_vector.h"
 #include "kernels.h"
-#include "vector_math.h"
 
 namespace rot180 {
 namespace {
-
-template <class T, int W>
-inline Vector<T, W> activation_at(Activation activation, Vector<T, W> z, T slope) {
-    using V = Vector<T, W>;
-    if (activation == Activation::relu) return z < T(0) ? V{} : z;
-    if (activation == Activation::leaky_relu) return z < T(0) ? z * slope : z;
-    if (activation == Activation::sigmoid) return sigmoid<T, W>(z);
-    if (activation == Activation::tanh) return tanh<T, W>(z);
-    return z;
-}
-
-template <class T>
-void activate(Activation activation, int64_t size, const T* x, T slope, T* y) {
-    for_lanes<T>(size, [&](auto lanes, int64_t i) {
-        constexpr int W = decltype(lanes)::count;
-        store<T, W>(y + i, activation_at<T, W>(activation, load<T, W>(x + i), slope));
-    });
-}
-
-template <class T>
-void add(Activation activation, int64_t size, const T* a, const T* b, T* y) {
-    for_lanes<T>(size, [&](auto lanes, int64_t i) {
-        constexpr int W = decltype(lanes)::count;
-        const Vector<T, W> z = load<T, W>(a + i) + load<T, W>(b + i);
-        store<T, W>(y + i, activation_at<T, W>(activation, z, T(leaky_relu_slope)));
-    });
-}
-
-template <class T>
-void activate_grad(Activation activation, int64_t size, const T* dy, const T* y, T slope, T* dx) {
-    for_lanes<T>(size, [&](auto lanes, int64_t i) {
-        constexpr int W = decltype(lanes)::count;
-        const Vector<T, W> upstream = load<T, W>(dy + i), output = load<T, W>(y + i);
-        store<T, W>(dx + i, times_derivative<T>(activation, upstream, output, slope));
-    });
-}
-
-template <class T>
-void softmax_row(const T* logits, int64_t classes, T* probabilities, T* log_sum, T* max) {
-    T largest = logits[0];
-    for (int64_t j = 1; j < classes; ++j) {
-        // A NaN anywhere must reach the loss.
-        if (logits[j] > largest || logits[j] != logits[j]) largest = logits[j];
-    }
-    for_lanes<T>(classes, [&](auto lanes, int64_t j) {
-        constexpr int W = decltype(lanes)::count;
-        store<T, W>(probabilities + j, exp<T, W>(load<T, W>(logits + j) - largest));
-    });
-    T sum = 0;
-    for (int64_t j = 0; j < classes; ++j) sum += probabilities[j];
-    for (int64_t j = 0; j < classes; ++j) probabilities[j] /= sum;
-    *log_sum = T(__builtin_log(double(sum)));
-    *max = largest;
-}
-
-template <class T>
-double squared_distance(const T* a, const T* b, int64_t size) {
-    double sum = 0;
-    for (int64_t i = 0; i < size; ++i) {
-        const double difference = double(a[i]) - double(b[i]);
-        sum += difference * difference;
-    }
-    return sum;
-}
-
-template <class T>
-void scaled_difference(const T* a, const T* b, T scale, int64_t size, T* out) {
-    for (int64_t i = 0; i < size; ++i) out[i] = scale * (a[i] - b[i]);
-}
 
 inline float square_root(float x) { return __builtin_sqrtf(x); }
 inline double square_root(double x) { return __builtin_sqrt(x); }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "rot180/activation.h"
+#include "rot180/loss.h"
 
 namespace rot180 {
 
@@ -26,8 +27,8 @@ struct Run {
 //   y[y_at[p] + k] = activation(start[k] + sum over runs and c < run.length of
 //       x[x_at[p] + run.offset + c] * weight[line, k])
 // where start is bias or, if that is null, y as an earlier call left it. weight is
-// (lines, vectors*width), bias (vectors*width). Any activation but sigmoid and tanh, whose drivers
-// make a second pass.
+// (lines, vectors*width), bias (vectors*width). activation is cheap; of the others the drivers make
+// a second pass.
 template <class T>
 struct CorrelateTiles {
     const T* x;
@@ -318,19 +319,36 @@ struct Kernels {
     void (*max_pool_grad_row)(const MaxPoolGradRow<T>&);
     void (*avg_pool_grad_row)(const AvgPoolGradRow<T>&);
 
-    // y[i] = activation(x[i]), where `slope` is leaky_relu's; y may be x.
-    void (*activate)(Activation, int64_t size, const T* x, T slope, T* y);
+    // y[i] = activation(x[i]); y may be x.
+    void (*activate)(Activation, int64_t size, const T* x, T alpha, T* y);
     // y[i] = activation(a[i] + b[i]); y may be a or b.
     void (*add)(Activation, int64_t size, const T* a, const T* b, T* y);
-    // dx[i] = dy[i] times the derivative of the activation whose value is y[i]
-    void (*activate_grad)(Activation, int64_t size, const T* dy, const T* y, T slope, T* dx);
+    // dx[i] = dy[i] times the derivative; `saved` is y or x, as in activate_grad_input.
+    void (*activate_grad)(Activation, int64_t size, const T* dy, const T* saved, T alpha, T* dx);
 
-    // Writes softmax(logits) of one row; returns log(sum exp(logits - max)) and the max.
-    void (*softmax_row)(const T* logits, int64_t classes, T* probabilities, T* log_sum, T* max);
-    // sum of (a[i] - b[i])^2
-    double (*squared_distance)(const T* a, const T* b, int64_t size);
-    // out[i] = scale * (a[i] - b[i])
-    void (*scaled_difference)(const T* a, const T* b, T scale, int64_t size, T* out);
+    // y[i] = x[i] * scale where the number of element first + i is at least the threshold, else 0;
+    // see rot180::dropout for the numbers. first is a multiple of 64.
+    void (*dropout)(int64_t first, int64_t size, const T* x, uint64_t key, uint32_t threshold,
+                    T scale, T* y);
+
+    // y = softmax(x), row by row, with each row's max and its log(sum over j of exp(x[j] - max)).
+    void (*softmax_rows)(int64_t rows, int64_t classes, const T* x, T* y, T* max, double* log_sum);
+    // dx = y (dy - sum of dy y), row by row.
+    void (*softmax_grad_rows)(int64_t rows, int64_t classes, const T* dy, const T* y, T* dx);
+
+    // The sum of the loss's terms, and its derivatives times scale: but for the squared error half
+    // of them.
+    double (*element_loss)(ElementLoss, int64_t size, const T* prediction, const T* target,
+                           double delta);
+    void (*element_loss_grad)(ElementLoss, int64_t size, const T* prediction, const T* target,
+                              T delta, T scale, T* dprediction);
+    // The same of rot180::binary_cross_entropy. The weight of element i is pos_weight[(first + i) %
+    // period]; a vector's width of them follows the first period.
+    double (*binary_cross_entropy)(int64_t size, const T* logits, const T* target,
+                                   const T* pos_weight, int64_t period, int64_t first);
+    void (*binary_cross_entropy_grad)(int64_t size, const T* logits, const T* target,
+                                      const T* pos_weight, int64_t period, int64_t first, T scale,
+                                      T* dlogits);
 
     void (*adam)(int64_t size, T* param, const T* grad, T* m, T* v, const AdamConstants<T>&);
     void (*sgd)(int64_t size, T* param, const T* grad, T* velocity, const SgdConstants<T>&);

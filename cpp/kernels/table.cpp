@@ -1,17 +1,21 @@
 // Gathers the kernels of one instruction set. CMake compiles this file once for each, with the
 // flags of that set and ROT180_KERNEL_TABLE naming the symbol.
+#include "activation.h"
 #include "add_rows.h"
 #include "add_windows.h"
 #include "channel_norm.h"
 #include "correlate_few.h"
 #include "correlate_tile.h"
 #include "depthwise_row.h"
+#include "dropout.h"
 #include "elementwise.h"
 #include "few_pixels.h"
 #include "kernels.h"
+#include "loss.h"
 #include "outer_product.h"
 #include "pack_lines.h"
 #include "pool_row.h"
+#include "softmax.h"
 #include "winograd.h"
 
 namespace rot180 {
@@ -47,9 +51,13 @@ constexpr Kernels<T> kernels() {
         activate<T>,
         add<T>,
         activate_grad<T>,
-        softmax_row<T>,
-        squared_distance<T>,
-        scaled_difference<T>,
+        dropout<T>,
+        softmax_rows<T>,
+        softmax_grad_rows<T>,
+        element_loss<T>,
+        element_loss_grad<T>,
+        binary_cross_entropy<T>,
+        binary_cross_entropy_grad<T>,
         adam<T>,
         sgd<T>,
         rmsprop<T>,

@@ -6,17 +6,15 @@
 namespace rot180 {
 namespace {
 
-double cost(Activation activation) {
-    return activation == Activation::sigmoid || activation == Activation::tanh ? 4 : 1;
-}
+double cost(Activation activation) { return is_cheap(activation) ? 1 : 4; }
 
 }  // namespace
 
 template <class T>
-void activate(Activation activation, int64_t size, const T* x, T slope, T* y) {
+void activate(Activation activation, int64_t size, const T* x, T alpha, T* y) {
     const Kernels<T>& kernels = rot180::kernels<T>();
     parallel_elements(size, cost(activation), [&](int64_t first, int64_t count, int) {
-        kernels.activate(activation, count, x + first, slope, y + first);
+        kernels.activate(activation, count, x + first, alpha, y + first);
     });
 }
 
@@ -29,12 +27,13 @@ void add(Activation activation, int64_t size, const T* a, const T* b, T* y) {
 }
 
 template <class T>
-void activate_grad_input(Activation activation, int64_t size, const T* dy, const T* y, T slope,
+void activate_grad_input(Activation activation, int64_t size, const T* dy, const T* saved, T alpha,
                          T* dx) {
     const Kernels<T>& kernels = rot180::kernels<T>();
-    parallel_elements(size, 1, [&](int64_t first, int64_t count, int) {
-        kernels.activate_grad(activation, count, dy + first, y + first, slope, dx + first);
-    });
+    parallel_elements(
+        size, can_be_fused(activation) ? 1 : 4, [&](int64_t first, int64_t count, int) {
+            kernels.activate_grad(activation, count, dy + first, saved + first, alpha, dx + first);
+        });
 }
 
 template void activate(Activation, int64_t, const float*, float, float*);

@@ -10,8 +10,7 @@ namespace rot180 {
 
 // What of it the kernels apply.
 inline Activation in_kernel(Activation activation) {
-    const bool cheap = activation == Activation::relu || activation == Activation::leaky_relu;
-    return cheap ? activation : Activation::none;
+    return is_cheap(activation) ? activation : Activation::none;
 }
 
 // What they do not, to `pixels` pixels `stride` apart, `channels` of each.

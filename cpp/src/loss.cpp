@@ -9,93 +9,78 @@
 namespace rot180 {
 namespace {
 
-constexpr int64_t rows_per_task = 64;
-
-// body(first, count, task) over blocks of rows.
-template <class Body>
-void parallel_rows(int64_t rows, int64_t columns, const Body& body) {
-    const int64_t tasks = divide_up(rows, rows_per_task);
-    const int team = team_size(tasks, double(rows) * double(columns) * 4);
-    parallel_for(tasks, team, [&](int64_t task, int) {
-        const int64_t first = task * rows_per_task;
-        body(first, rows - first < rows_per_task ? rows - first : rows_per_task, task);
-    });
-}
-
-}  // namespace
-
-template <class T>
-void softmax(int64_t rows, int64_t classes, const T* logits, T* probabilities) {
-    const Kernels<T>& kernels = rot180::kernels<T>();
-    parallel_rows(rows, classes, [&](int64_t first, int64_t count, int64_t) {
-        for (int64_t i = first; i < first + count; ++i) {
-            T log_sum, max;
-            kernels.softmax_row(logits + i * classes, classes, probabilities + i * classes,
-                                &log_sum, &max);
-        }
-    });
-}
-
-template <class T>
-double softmax_cross_entropy(int64_t rows, int64_t classes, const T* logits, const int64_t* labels,
-                             T* probabilities) {
-    const Kernels<T>& kernels = rot180::kernels<T>();
-    std::vector<double> partial(size_t(divide_up(rows, rows_per_task)), 0.0);
-    parallel_rows(rows, classes, [&](int64_t first, int64_t count, int64_t task) {
-        for (int64_t i = first; i < first + count; ++i) {
-            T log_sum, max;
-            kernels.softmax_row(logits + i * classes, classes, probabilities + i * classes,
-                                &log_sum, &max);
-            const T correct = logits[i * classes + labels[i]];
-            partial[size_t(task)] += double(log_sum) - (double(correct) - double(max));
-        }
-    });
-    return std::accumulate(partial.begin(), partial.end(), 0.0) / double(rows);
-}
-
-template <class T>
-void softmax_cross_entropy_grad_input(int64_t rows, int64_t classes, const T* probabilities,
-                                      const int64_t* labels, T* dlogits) {
-    const T scale = T(1.0 / double(rows));
-    parallel_rows(rows, classes, [&](int64_t first, int64_t count, int64_t) {
-        for (int64_t i = first; i < first + count; ++i) {
-            const T* probability = probabilities + i * classes;
-            T* delta = dlogits + i * classes;
-            for (int64_t j = 0; j < classes; ++j) delta[j] = probability[j] * scale;
-            delta[labels[i]] = (probability[labels[i]] - T(1)) * scale;
-        }
-    });
-}
-
-template <class T>
-double mean_squared_error(int64_t size, const T* prediction, const T* target) {
-    const Kernels<T>& kernels = rot180::kernels<T>();
+// The mean of what sum(first, count) returns for each piece of [0, size).
+template <class Sum>
+double mean_of_pieces(int64_t size, double operations_per_element, const Sum& sum) {
     std::vector<double> partial(size_t(divide_up(size, elements_per_task)), 0.0);
-    parallel_elements(size, 1, [&](int64_t first, int64_t count, int) {
-        partial[size_t(first / elements_per_task)] =
-            kernels.squared_distance(prediction + first, target + first, count);
+    parallel_elements(size, operations_per_element, [&](int64_t first, int64_t count, int) {
+        partial[size_t(first / elements_per_task)] = sum(first, count);
     });
     return std::accumulate(partial.begin(), partial.end(), 0.0) / double(size);
 }
 
+// pos_weight repeated so far that a vector can be read from any place of the first period.
 template <class T>
-void mean_squared_error_grad_input(int64_t size, const T* prediction, const T* target,
-                                   T* dprediction) {
+std::vector<T> repeated(const Kernels<T>& kernels, const T* values, int64_t period) {
+    std::vector<T> all(values, values + period);
+    for (int i = 0; i < kernels.width; ++i) all.push_back(all[size_t(i)]);
+    return all;
+}
+
+// An exponential, a division, and with the loss a logarithm.
+constexpr double operations_of_cross_entropy = 8;
+
+}  // namespace
+
+template <class T>
+double element_loss(ElementLoss loss, int64_t size, const T* prediction, const T* target,
+                    double delta) {
     const Kernels<T>& kernels = rot180::kernels<T>();
-    const T scale = T(2.0 / double(size));
+    return mean_of_pieces(size, 1, [&](int64_t first, int64_t count) {
+        return kernels.element_loss(loss, count, prediction + first, target + first, delta);
+    });
+}
+
+template <class T>
+void element_loss_grad_input(ElementLoss loss, int64_t size, const T* prediction, const T* target,
+                             double delta, T* dprediction) {
+    const Kernels<T>& kernels = rot180::kernels<T>();
+    const T scale = T((loss == ElementLoss::mean_squared_error ? 2.0 : 1.0) / double(size));
     parallel_elements(size, 1, [&](int64_t first, int64_t count, int) {
-        kernels.scaled_difference(prediction + first, target + first, scale, count,
+        kernels.element_loss_grad(loss, count, prediction + first, target + first, T(delta), scale,
                                   dprediction + first);
     });
 }
 
-#define INSTANTIATE(T)                                                                         \
-    template void softmax(int64_t, int64_t, const T*, T*);                                     \
-    template double softmax_cross_entropy(int64_t, int64_t, const T*, const int64_t*, T*);     \
-    template void softmax_cross_entropy_grad_input(int64_t, int64_t, const T*, const int64_t*, \
-                                                   T*);                                        \
-    template double mean_squared_error(int64_t, const T*, const T*);                           \
-    template void mean_squared_error_grad_input(int64_t, const T*, const T*, T*);
+template <class T>
+double binary_cross_entropy(int64_t size, const T* logits, const T* target, const T* pos_weight,
+                            int64_t period) {
+    const Kernels<T>& kernels = rot180::kernels<T>();
+    const std::vector<T> weights = repeated(kernels, pos_weight, period);
+    return mean_of_pieces(size, operations_of_cross_entropy, [&](int64_t first, int64_t count) {
+        return kernels.binary_cross_entropy(count, logits + first, target + first, weights.data(),
+                                            period, first);
+    });
+}
+
+template <class T>
+void binary_cross_entropy_grad_input(int64_t size, const T* logits, const T* target,
+                                     const T* pos_weight, int64_t period, T* dlogits) {
+    const Kernels<T>& kernels = rot180::kernels<T>();
+    const std::vector<T> weights = repeated(kernels, pos_weight, period);
+    const T scale = T(1 / double(size));
+    parallel_elements(size, operations_of_cross_entropy, [&](int64_t first, int64_t count, int) {
+        kernels.binary_cross_entropy_grad(count, logits + first, target + first, weights.data(),
+                                          period, first, scale, dlogits + first);
+    });
+}
+
+#define INSTANTIATE(T)                                                                            \
+    template double element_loss(ElementLoss, int64_t, const T*, const T*, double);               \
+    template void element_loss_grad_input(ElementLoss, int64_t, const T*, const T*, double, T*);  \
+    template double binary_cross_entropy(int64_t, const T*, const T*, const T*, int64_t);         \
+    template void binary_cross_entropy_grad_input(int64_t, const T*, const T*, const T*, int64_t, \
+                                                  T*);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

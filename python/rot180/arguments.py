@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -22,7 +23,7 @@ FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 
 # The activations that a convolution can apply as it writes its output, besides None.
-ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
+ACTIVATIONS = ("relu", "relu6", "leaky_relu", "sigmoid", "tanh")
 
 # Of a leaky ReLU, where none is given.
 LEAKY_RELU_SLOPE = 0.01
@@ -193,6 +194,13 @@ def check_activation(activation: str | None) -> str | None:
     raise ValueError(f"activation={activation!r} is unknown: expected None, {names}")
 
 
+def gelu_form(approximate: str) -> str:
+    """Return the argument, or raise ValueError unless it names one of GELU's two forms."""
+    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
+        raise ValueError(f"approximate={approximate!r} is unknown: expected 'none' or 'tanh'")
+    return approximate
+
+
 def saved_output(activation: str | None, y: ArrayLike | None, dy: FloatArray) -> FloatArray | None:
     """The output y at which an activation's derivative is taken: given with one, and only then."""
     if check_activation(activation) is None:
@@ -209,33 +217,130 @@ def saved_output(activation: str | None, y: ArrayLike | None, dy: FloatArray) ->
     return y
 
 
-def rows_of_classes(name: str, value: ArrayLike) -> FloatArray:
-    """An array (N, classes) with at least one class."""
+def with_last_axis(name: str, value: ArrayLike) -> FloatArray:
+    """An array (..., classes) with at least one class."""
     array = float_array(name, value)
-    if array.ndim != 2 or array.shape[1] == 0:
+    if array.ndim == 0 or array.shape[-1] == 0:
         raise ValueError(
-            f"{name} has shape {array.shape}, expected (N, classes) with at least one class"
+            f"{name} has shape {array.shape}, expected (..., classes) with at least one class"
         )
     return array
 
 
-def class_labels(name: str, labels: ArrayLike, rows: int, classes: int) -> NDArray[np.int64]:
-    """One class number for each row, as int64; an error names the first that is out of range."""
-    if rows == 0:
-        raise ValueError("the batch is empty, N = 0: expected at least one example to average over")
+def class_scores(name: str, value: ArrayLike) -> FloatArray:
+    """An array (N, ..., classes) of at least one example and one class."""
+    array = with_last_axis(name, value)
+    if array.ndim < 2:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (N, classes) or (N, H, W, classes)"
+        )
+    if array.size == 0:
+        raise ValueError(
+            f"{name} has shape {array.shape}: the batch is empty, N = 0, "
+            "expected at least one example to average over"
+        )
+    return array
+
+
+def class_labels(name: str, labels: ArrayLike, *shape: int) -> NDArray[Any]:
+    """What predictions of that shape (..., classes) ought to be.
+
+    That is one class number for each, as int64, or as many probabilities as there are classes. An
+    error names the first that is out of range.
+    """
     array = as_array(name, labels)
+    if array.dtype.kind == "f" and array.shape == shape:
+        return _probabilities(name, array)
+    *each, classes = shape
     if array.dtype.kind not in "iu":
         raise TypeError(
             f"{name} has dtype {array.dtype}, expected class numbers as integers: "
-            f"pass {name}.astype(numpy.int64)"
+            f"pass {name}.astype(numpy.int64), or probabilities of shape {shape}"
         )
-    hint = f"; pass {name}.argmax(axis=1) if it is one-hot" if array.ndim == 2 else ""
-    expect_shape(name, array, (rows,), f"one class number for each example{hint}")
-    wrong = np.flatnonzero((array < 0) | (array >= classes))
-    if wrong.size:
-        first = int(wrong[0])
-        raise ValueError(f"{name}[{first}] is {int(array[first])}, expected 0 to {classes - 1}")
+    hint = f"; pass {name}.argmax(axis=-1) if it is one-hot" if array.ndim == len(shape) else ""
+    expect_shape(name, array, tuple(each), f"one class number for each example{hint}")
+    if array.size and (array.min() < 0 or array.max() >= classes):
+        index, first = _first(array, (array < 0) | (array >= classes))
+        raise ValueError(f"{name}[{index}] is {first}, expected 0 to {classes - 1}")
     return np.ascontiguousarray(array, np.int64)
+
+
+def class_weight_array(
+    class_weights: ArrayLike | None, labels: NDArray[Any], classes: int
+) -> NDArray[np.float64] | None:
+    """The weight of each class, float64, of which not all of the labels have 0; None stays None."""
+    if class_weights is None:
+        return None
+    weights = _weights("class_weights", class_weights)
+    expect_shape("class_weights", weights, (classes,), "one number for each class")
+    if labels.dtype.kind == "i" and not weights.all() and not weights[labels].any():
+        raise ValueError("class_weights is 0 for every label: there is nothing to average over")
+    return weights
+
+
+def predictions_and_targets(**arrays: ArrayLike) -> list[FloatArray]:
+    """Two arrays of one shape and dtype, with at least one element to average over."""
+    first, second = float_arrays(**arrays)
+    first_name, second_name = arrays
+    expect_shape(second_name, second, first.shape, f"the shape of {first_name}")
+    if first.size == 0:
+        raise ValueError(f"{first_name} has shape {first.shape}: expected at least one element")
+    return [first, second]
+
+
+def positive_weights(pos_weight: ArrayLike, logits: FloatArray) -> FloatArray:
+    """The weight of positive answers, () or one for each of the last axis, of logits' dtype."""
+    weights = _weights("pos_weight", pos_weight)
+    if weights.ndim:
+        expect_shape("pos_weight", weights, logits.shape[-1:], "one for each of logits' last axis")
+    return weights.astype(logits.dtype)
+
+
+def zero_to_one(name: str, array: FloatArray) -> FloatArray:
+    """Refuse an array that holds anything but numbers from 0 to 1."""
+    if array.size and not (array.min() >= 0 and array.max() <= 1):
+        index, first = _first(array, ~((array >= 0) & (array <= 1)))
+        raise ValueError(f"{name}[{index}] is {first}, expected 0 to 1")
+    return array
+
+
+def weight_tuple(name: str, value: ArrayLike) -> tuple[float, ...]:
+    """Several numbers of at least 0, as Python floats."""
+    array = _weights(name, value)
+    if array.ndim != 1:
+        raise ValueError(f"{name} has shape {array.shape}, expected a sequence of numbers")
+    return tuple(array.tolist())
+
+
+def _weights(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """Numbers of at least 0, as float64."""
+    array = as_array(name, value)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} has dtype {array.dtype}, expected numbers")
+    wrong = ~((array >= 0) & np.isfinite(array))
+    if wrong.any():
+        index, first = _first(array, wrong)
+        place = f"{name}[{index}]" if array.ndim else name
+        raise ValueError(f"{place} is {first}, expected at least 0 and finite")
+    return np.ascontiguousarray(array, np.float64).reshape(array.shape)
+
+
+def _probabilities(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    sums = array.sum(axis=-1)
+    wrong = ~((array.min(axis=-1) >= 0) & (abs(sums - 1) <= 1e-3))
+    if wrong.any():
+        index, total = _first(sums, wrong)
+        raise ValueError(
+            f"{name}[{index}] has the sum {total:.4g} and the smallest entry "
+            f"{array.min(axis=-1)[wrong][0]:.4g}, expected probabilities, which have the sum 1"
+        )
+    return array
+
+
+def _first(array: NDArray[Any], wrong: NDArray[np.bool_]) -> tuple[str, Any]:
+    """The first place where something is wrong, as it is written in brackets, and what is there."""
+    index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+    return ", ".join(str(i) for i in index), array[index].item()
 
 
 def real_number(name: str, value: Any, smallest: float = 0.0, below: float = math.inf) -> float:
@@ -278,6 +383,27 @@ def number_for_each(name: str, value: NumberOrMany, count: int) -> list[float]:
             f"{name} has {len(value)} numbers, expected one, or {count}: one for each tensor"
         )
     return [real_number(f"{name}[{i}]", number) for i, number in enumerate(value)]
+
+
+def key_of_64_bits(key: Any) -> int:
+    """Return a key of random numbers as a Python int from 0 to 2**64 - 1."""
+    try:
+        number = operator.index(key)
+    except TypeError:
+        raise TypeError(f"key must be an int, got {key!r}") from None
+    if not 0 <= number < 1 << 64:
+        raise ValueError(f"key must be from 0 to 2**64 - 1, got {number}")
+    return number
+
+
+def random_generator(rng: Any) -> np.random.Generator:
+    """Return the argument, or raise TypeError unless it is a numpy.random.Generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"rng must be a numpy.random.Generator, got {rng!r}: "
+            "pass numpy.random.default_rng(seed)"
+        )
+    return rng
 
 
 def adam_betas(betas: Any) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rot180.arguments import FloatArray, float_dtype
+from rot180.arguments import FloatArray, float_dtype, random_generator
 
 
 class Initializer(Protocol):
@@ -146,23 +146,14 @@ def _normal(
     shape: tuple[int, ...], deviation: float, rng: np.random.Generator, dtype: npt.DTypeLike
 ) -> FloatArray:
     dtype = float_dtype(dtype)
-    return (_generator(rng).standard_normal(shape) * deviation).astype(dtype)
+    return (random_generator(rng).standard_normal(shape) * deviation).astype(dtype)
 
 
 def _uniform(
     shape: tuple[int, ...], bound: float, rng: np.random.Generator, dtype: npt.DTypeLike
 ) -> FloatArray:
     dtype = float_dtype(dtype)
-    return _generator(rng).uniform(-bound, bound, shape).astype(dtype)
-
-
-def _generator(rng: np.random.Generator) -> np.random.Generator:
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"rng must be a numpy.random.Generator, got {rng!r}: "
-            "pass numpy.random.default_rng(seed)"
-        )
-    return rng
+    return random_generator(rng).uniform(-bound, bound, shape).astype(dtype)
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -137,7 +137,8 @@ class Trainer:
         x
             Samples, (N, ...), of the model's dtype; or a `rot180.data.Dataset`, without `y`.
         y
-            Targets: (N,) integer labels for `CrossEntropy`, otherwise what the loss takes.
+            Targets: (N,) integer labels for `CrossEntropy`, (N, H, W) where each pixel has one,
+            otherwise what the loss takes.
         epochs
             Passes over the data, at least 1.
         batch_size
@@ -488,9 +489,9 @@ class Trainer:
 
 def _check_labels(labels: Array, output_shape: tuple[int, ...]) -> None:
     """Check all labels at once, so that a bad one is found before the first step."""
-    if len(output_shape) != 1:
+    if len(output_shape) != 1 and labels.ndim == 1:
         raise ValueError(
             f"the model's output for one sample has shape {output_shape}, expected (classes,) "
             "for CrossEntropy: end the model with Flatten() and Linear(features, classes)"
         )
-    class_labels("y", labels, len(labels), output_shape[0])
+    class_labels("y", labels, len(labels), *output_shape)

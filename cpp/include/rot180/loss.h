@@ -1,33 +1,34 @@
-// Losses that are a mean over the batch, with their gradients.
+// Losses that are a mean over elements, with their gradients.
 #pragma once
 
 #include <cstdint>
 
 namespace rot180 {
 
-// probabilities[i,j] = exp(logits[i,j]) / sum over l of exp(logits[i,l]), computed with the row's
-// maximum subtracted. Both are (rows, classes).
-template <class T>
-void softmax(int64_t rows, int64_t classes, const T* logits, T* probabilities);
+enum class ElementLoss { mean_squared_error, mean_absolute_error, huber };
 
-// Returns the mean over rows of -log softmax(logits)[i, labels[i]] and writes the probabilities.
-// Every label is in [0, classes); rows is at least 1.
+// Returns the mean of a term of d = prediction[i] - target[i]; size is at least 1:
+//   mean_squared_error d^2; mean_absolute_error |d|;
+//   huber |d| <= delta ? d^2 / 2 : delta (|d| - delta / 2)
+// delta matters to huber alone.
 template <class T>
-double softmax_cross_entropy(int64_t rows, int64_t classes, const T* logits, const int64_t* labels,
-                             T* probabilities);
+double element_loss(ElementLoss loss, int64_t size, const T* prediction, const T* target,
+                    double delta);
 
-// dlogits[i,j] = (probabilities[i,j] - (j == labels[i])) / rows.
+// dprediction[i] = the term's derivative / size: 2 d; the sign of d; d clipped to [-delta, delta].
 template <class T>
-void softmax_cross_entropy_grad_input(int64_t rows, int64_t classes, const T* probabilities,
-                                      const int64_t* labels, T* dlogits);
+void element_loss_grad_input(ElementLoss loss, int64_t size, const T* prediction, const T* target,
+                             double delta, T* dprediction);
 
-// Returns the mean of (prediction[i] - target[i])^2; size is at least 1.
+// Returns the mean of -(w t log sigmoid(z) + (1 - t) log(1 - sigmoid(z))), z = logits[i],
+// t = target[i] and w = pos_weight[i % period]; size is at least 1.
 template <class T>
-double mean_squared_error(int64_t size, const T* prediction, const T* target);
+double binary_cross_entropy(int64_t size, const T* logits, const T* target, const T* pos_weight,
+                            int64_t period);
 
-// dprediction[i] = 2 (prediction[i] - target[i]) / size.
+// dlogits[i] = ((1 - t) sigmoid(z) - w t (1 - sigmoid(z))) / size.
 template <class T>
-void mean_squared_error_grad_input(int64_t size, const T* prediction, const T* target,
-                                   T* dprediction);
+void binary_cross_entropy_grad_input(int64_t size, const T* logits, const T* target,
+                                     const T* pos_weight, int64_t period, T* dlogits);
 
 }  // namespace rot180

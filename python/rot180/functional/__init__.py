@@ -4,12 +4,20 @@ Every function has a twin of the same name in `rot180.reference`, in plain NumPy
 """
 
 from rot180.functional.activation import (
+    elu,
+    elu_grad_input,
+    gelu,
+    gelu_grad_input,
     leaky_relu,
     leaky_relu_grad_input,
     relu,
+    relu6,
+    relu6_grad_input,
     relu_grad_input,
     sigmoid,
     sigmoid_grad_input,
+    silu,
+    silu_grad_input,
     tanh,
     tanh_grad_input,
 )
@@ -27,6 +35,7 @@ from rot180.functional.conv_transpose2d import (
     conv_transpose2d_grad_input,
     conv_transpose2d_grad_weight,
 )
+from rot180.functional.dropout import dropout
 from rot180.functional.linear import (
     linear,
     linear_grad_bias,
@@ -34,11 +43,14 @@ from rot180.functional.linear import (
     linear_grad_weight,
 )
 from rot180.functional.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_grad_input,
+    huber,
+    huber_grad_input,
+    mean_absolute_error,
+    mean_absolute_error_grad_input,
     mean_squared_error,
     mean_squared_error_grad_input,
-    softmax,
-    softmax_cross_entropy,
-    softmax_cross_entropy_grad_input,
 )
 from rot180.functional.norm import (
     batch_norm,
@@ -59,6 +71,12 @@ from rot180.functional.pool2d import (
     max_pool2d,
     max_pool2d_grad_input,
 )
+from rot180.functional.softmax import (
+    softmax,
+    softmax_cross_entropy,
+    softmax_cross_entropy_grad_input,
+    softmax_grad_input,
+)
 
 __all__ = [
     "adam_step",
@@ -71,6 +89,8 @@ __all__ = [
     "batch_norm_grad_input",
     "batch_norm_grad_weight",
     "batch_norm_training",
+    "binary_cross_entropy",
+    "binary_cross_entropy_grad_input",
     "clip_grad_norm",
     "conv2d",
     "conv2d_algorithm",
@@ -80,7 +100,14 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose2d_grad_input",
     "conv_transpose2d_grad_weight",
+    "dropout",
+    "elu",
+    "elu_grad_input",
     "ema_step",
+    "gelu",
+    "gelu_grad_input",
+    "huber",
+    "huber_grad_input",
     "leaky_relu",
     "leaky_relu_grad_input",
     "linear",
@@ -89,17 +116,24 @@ __all__ = [
     "linear_grad_weight",
     "max_pool2d",
     "max_pool2d_grad_input",
+    "mean_absolute_error",
+    "mean_absolute_error_grad_input",
     "mean_squared_error",
     "mean_squared_error_grad_input",
     "relu",
+    "relu6",
+    "relu6_grad_input",
     "relu_grad_input",
     "rmsprop_step",
     "sgd_step",
     "sigmoid",
     "sigmoid_grad_input",
+    "silu",
+    "silu_grad_input",
     "softmax",
     "softmax_cross_entropy",
     "softmax_cross_entropy_grad_input",
+    "softmax_grad_input",
     "tanh",
     "tanh_grad_input",
 ]

@@ -26,7 +26,7 @@ def add(
     ----------
     a, b : arrays of one shape and dtype, float32 or float64
     activation : str, optional
-        g: "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh".
+        g: "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or "tanh".
     out : array, optional
         Where to write y; may be `a` or `b` itself.
 

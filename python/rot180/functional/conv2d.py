@@ -71,7 +71,7 @@ def conv2d(
         Zeros around the image. "same" is TensorFlow's: ceil(H / stride) rows.
     groups : int
         Output channels of group g see the input channels of group g alone; C is depthwise.
-    activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
+    activation : None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
     algorithm : "auto", "direct" or "winograd"
         Winograd's takes a quarter of a 3x3 kernel's multiplications and rounds a little more; it
         serves square kernels of 2 to 5 taps with stride 1, and input gradients whose stride divides
@@ -142,7 +142,7 @@ def conv2d_grad_input(
         The shape of x. A strided output does not determine it.
     stride, padding, dilation, groups, algorithm, out
         As in `conv2d`.
-    activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
+    activation : None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
         What conv2d applied. dy is multiplied by its derivative as it is read, with no pass of its
         own.
     y : array of dy's shape and dtype

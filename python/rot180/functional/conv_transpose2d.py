@@ -68,7 +68,7 @@ def conv_transpose2d(
         "same".
     groups : int
         Output channels of group g see the input channels of group g alone.
-    activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
+    activation : None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
     algorithm : "auto", "direct" or "winograd"
         As in `conv2d`.
     out : array, optional

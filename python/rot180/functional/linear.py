@@ -38,7 +38,7 @@ def linear(
     x : array (N, C), float32 or float64
     weight : array (C, K)
     bias : array (K,), optional
-    activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
+    activation : None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Losses that are a mean over the batch, with their gradients."""
+"""Losses that are a mean over elements, with their gradients."""
 
 from __future__ import annotations
 
@@ -7,105 +7,12 @@ from numpy.typing import ArrayLike
 from rot180 import _core
 from rot180.arguments import (
     FloatArray,
-    class_labels,
-    expect_shape,
-    float_arrays,
-    rows_of_classes,
+    positive_number,
+    positive_weights,
+    predictions_and_targets,
+    zero_to_one,
 )
 from rot180.functional.results import new_array
-
-
-def softmax(logits: ArrayLike) -> FloatArray:
-    """probabilities[i,j] = exp(logits[i,j]) / sum over l of exp(logits[i,l]).
-
-    Parameters
-    ----------
-    logits : array (N, classes), float32 or float64
-
-    Returns
-    -------
-    array (N, classes)
-        Each row sums to 1. Large logits do not overflow.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rot180.functional import softmax
-    >>> softmax(np.array([[1000.0, 1000.0]])).tolist()
-    [[0.5, 0.5]]
-    """
-    logits = rows_of_classes("logits", logits)
-    probabilities = new_array(logits.shape, logits.dtype)
-    _core.softmax(logits, probabilities)
-    return probabilities
-
-
-def softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> tuple[float, FloatArray]:
-    """Mean over the batch of -log softmax(logits)[i, labels[i]].
-
-    Parameters
-    ----------
-    logits : array (N, classes), float32 or float64, N >= 1
-    labels : integer array (N,), each from 0 to classes - 1
-
-    Returns
-    -------
-    loss : float
-    probabilities : array (N, classes)
-        The softmax, as `softmax_cross_entropy_grad_input` needs it.
-
-    Raises
-    ------
-    ValueError
-        A label is out of range (the message names the first), the lengths differ, or N is 0.
-    TypeError
-        The labels are not integers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rot180.functional import softmax_cross_entropy
-    >>> loss, probabilities = softmax_cross_entropy(np.zeros((1, 4)), np.array([2]))
-    >>> round(loss, 6), probabilities.tolist()
-    (1.386294, [[0.25, 0.25, 0.25, 0.25]])
-    """
-    logits = rows_of_classes("logits", logits)
-    checked = class_labels("labels", labels, *logits.shape)
-    probabilities = new_array(logits.shape, logits.dtype)
-    loss = _core.softmax_cross_entropy(logits, checked, probabilities)
-    return loss, probabilities
-
-
-def softmax_cross_entropy_grad_input(probabilities: ArrayLike, labels: ArrayLike) -> FloatArray:
-    """dlogits[i,j] = (probabilities[i,j] - (j == labels[i])) / N.
-
-    Parameters
-    ----------
-    probabilities : array (N, classes)
-        From `softmax_cross_entropy`.
-    labels : integer array (N,)
-
-    Returns
-    -------
-    array (N, classes)
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `softmax_cross_entropy`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rot180.functional import softmax_cross_entropy_grad_input
-    >>> softmax_cross_entropy_grad_input(np.array([[0.25, 0.75]]), np.array([1])).tolist()
-    [[0.25, -0.25]]
-    """
-    probabilities = rows_of_classes("probabilities", probabilities)
-    checked = class_labels("labels", labels, *probabilities.shape)
-    dlogits = new_array(probabilities.shape, probabilities.dtype)
-    _core.softmax_cross_entropy_grad_input(probabilities, checked, dlogits)
-    return dlogits
 
 
 def mean_squared_error(prediction: ArrayLike, target: ArrayLike) -> float:
@@ -131,8 +38,7 @@ def mean_squared_error(prediction: ArrayLike, target: ArrayLike) -> float:
     >>> mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     2.0
     """
-    prediction, target = _pair_of_arrays(prediction, target)
-    return _core.mean_squared_error(prediction, target)
+    return _element_loss(_core.ElementLoss.mean_squared_error, prediction, target)
 
 
 def mean_squared_error_grad_input(prediction: ArrayLike, target: ArrayLike) -> FloatArray:
@@ -158,15 +64,209 @@ def mean_squared_error_grad_input(prediction: ArrayLike, target: ArrayLike) -> F
     >>> mean_squared_error_grad_input(np.array([1.0, 2.0]), np.array([1.0, 4.0])).tolist()
     [0.0, -2.0]
     """
-    prediction, target = _pair_of_arrays(prediction, target)
+    return _element_loss_grad_input(_core.ElementLoss.mean_squared_error, prediction, target)
+
+
+def mean_absolute_error(prediction: ArrayLike, target: ArrayLike) -> float:
+    """Mean over all elements of |prediction - target|.
+
+    Parameters
+    ----------
+    prediction, target : arrays of one shape and dtype, with at least one element
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `mean_squared_error`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import mean_absolute_error
+    >>> mean_absolute_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    1.0
+    """
+    return _element_loss(_core.ElementLoss.mean_absolute_error, prediction, target)
+
+
+def mean_absolute_error_grad_input(prediction: ArrayLike, target: ArrayLike) -> FloatArray:
+    """Dprediction = sign(prediction - target) / size, 0 where they are equal.
+
+    Parameters
+    ----------
+    prediction, target : arrays of one shape and dtype, with at least one element
+
+    Returns
+    -------
+    array of prediction's shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `mean_squared_error`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import mean_absolute_error_grad_input
+    >>> mean_absolute_error_grad_input(np.array([1.0, 2.0]), np.array([1.0, 4.0])).tolist()
+    [0.0, -0.5]
+    """
+    return _element_loss_grad_input(_core.ElementLoss.mean_absolute_error, prediction, target)
+
+
+def huber(prediction: ArrayLike, target: ArrayLike, delta: float = 1.0) -> float:
+    """Mean over all elements of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2).
+
+    d = prediction - target (Huber, 1964).
+
+    Parameters
+    ----------
+    prediction, target : arrays of one shape and dtype, with at least one element
+    delta : float
+        Greater than 0: where the parabola goes over into straight lines.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `mean_squared_error`; or delta is not a number above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import huber
+    >>> huber(np.array([1.0, 2.0]), np.array([2.0, 5.0]))  # (1/2 + 5/2) / 2
+    1.5
+    """
+    delta = positive_number("delta", delta)
+    return _element_loss(_core.ElementLoss.huber, prediction, target, delta)
+
+
+def huber_grad_input(prediction: ArrayLike, target: ArrayLike, delta: float = 1.0) -> FloatArray:
+    """Dprediction = (prediction - target), clipped to [-delta, delta], / size.
+
+    Parameters
+    ----------
+    prediction, target : arrays of one shape and dtype, with at least one element
+    delta : float
+        Greater than 0.
+
+    Returns
+    -------
+    array of prediction's shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `huber`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import huber_grad_input
+    >>> huber_grad_input(np.array([1.0, 2.0]), np.array([1.5, 5.0])).tolist()
+    [-0.25, -0.5]
+    """
+    delta = positive_number("delta", delta)
+    return _element_loss_grad_input(_core.ElementLoss.huber, prediction, target, delta)
+
+
+def binary_cross_entropy(
+    logits: ArrayLike, target: ArrayLike, *, pos_weight: ArrayLike = 1.0
+) -> float:
+    """Mean of -(pos_weight * t * log s + (1 - t) * log(1 - s)), with s = sigmoid(logits).
+
+    t = target. The logarithms are taken together with the sigmoid, so that neither overflows.
+
+    Parameters
+    ----------
+    logits : array (...) or (..., C), float32 or float64, with at least one element
+    target : array of logits' shape and dtype
+        From 0 to 1: the probability that the answer is yes.
+    pos_weight : float, or array (C,)
+        At least 0: what the positive answers weigh; one for all or one for each of the last axis.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        The shapes differ, there are no elements, or a target is not from 0 to 1: names the first.
+    TypeError
+        The dtypes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import binary_cross_entropy
+    >>> round(binary_cross_entropy(np.log([3.0, 3.0]), np.array([1.0, 0.0])), 4)
+    0.837
+    """
+    logits, target, weight = _binary(logits, target, pos_weight)
+    return _core.binary_cross_entropy(logits, target, weight)
+
+
+def binary_cross_entropy_grad_input(
+    logits: ArrayLike, target: ArrayLike, *, pos_weight: ArrayLike = 1.0
+) -> FloatArray:
+    """Dlogits = ((1 - t) * s - pos_weight * t * (1 - s)) / size, which is (s - t) / size at 1.
+
+    Parameters
+    ----------
+    logits, target, pos_weight
+        As `binary_cross_entropy` takes them.
+
+    Returns
+    -------
+    array of logits' shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `binary_cross_entropy`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.functional import binary_cross_entropy_grad_input
+    >>> logits, target = np.log([3.0, 3.0]), np.array([1.0, 0.0])
+    >>> binary_cross_entropy_grad_input(logits, target).round(4).tolist()
+    [-0.125, 0.375]
+    """
+    logits, target, weight = _binary(logits, target, pos_weight)
+    dlogits = new_array(logits.shape, logits.dtype)
+    _core.binary_cross_entropy_grad_input(logits, target, weight, dlogits)
+    return dlogits
+
+
+def _element_loss(
+    loss: _core.ElementLoss, prediction: ArrayLike, target: ArrayLike, delta: float = 1.0
+) -> float:
+    prediction, target = predictions_and_targets(prediction=prediction, target=target)
+    return _core.element_loss(loss, prediction, target, delta)
+
+
+def _element_loss_grad_input(
+    loss: _core.ElementLoss, prediction: ArrayLike, target: ArrayLike, delta: float = 1.0
+) -> FloatArray:
+    prediction, target = predictions_and_targets(prediction=prediction, target=target)
     dprediction = new_array(prediction.shape, prediction.dtype)
-    _core.mean_squared_error_grad_input(prediction, target, dprediction)
+    _core.element_loss_grad_input(loss, prediction, target, delta, dprediction)
     return dprediction
 
 
-def _pair_of_arrays(prediction: ArrayLike, target: ArrayLike) -> list[FloatArray]:
-    prediction, target = float_arrays(prediction=prediction, target=target)
-    expect_shape("target", target, prediction.shape, "the shape of prediction")
-    if prediction.size == 0:
-        raise ValueError(f"prediction has shape {prediction.shape}: expected at least one element")
-    return [prediction, target]
+def _binary(
+    logits: ArrayLike, target: ArrayLike, pos_weight: ArrayLike
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    logits, target = predictions_and_targets(logits=logits, target=target)
+    return logits, zero_to_one("target", target), positive_weights(pos_weight, logits)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from rot180.layers.activation import LeakyReLU, ReLU, Sigmoid, Tanh
+from rot180.layers.activation import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
 from rot180.layers.concat import Concat
 from rot180.layers.container import Container
 from rot180.layers.conv2d import Conv2d
 from rot180.layers.conv_transpose2d import ConvTranspose2d
+from rot180.layers.dropout import Dropout
 from rot180.layers.layer import Layer, Parameter
 from rot180.layers.linear import Linear
 from rot180.layers.norm import BatchNorm2d
@@ -16,12 +27,15 @@ from rot180.layers.sequential import Sequential
 from rot180.layers.shape import Flatten, Identity, Reshape, ZeroPad2d
 
 __all__ = [
+    "ELU",
+    "GELU",
     "AvgPool2d",
     "BatchNorm2d",
     "Concat",
     "Container",
     "Conv2d",
     "ConvTranspose2d",
+    "Dropout",
     "Flatten",
     "Identity",
     "Layer",
@@ -30,10 +44,13 @@ __all__ = [
     "MaxPool2d",
     "Parameter",
     "ReLU",
+    "ReLU6",
     "Reshape",
     "Residual",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "Softmax",
     "Tanh",
     "ZeroPad2d",
 ]

@@ -33,7 +33,8 @@ class Conv2d(Convolution):
     bias
         Whether to add one number for each output channel, zero at first.
     activation
-        g, computed in the same pass: None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh".
+        g, computed in the same pass: None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or
+        "tanh".
     initializer
         A function of `rot180.init`. None is `he_normal`, or `xavier_uniform` before sigmoid and
         tanh.

@@ -48,7 +48,8 @@ class ConvTranspose2d(Convolution):
     dilation
         An int, or one for height and one for width. Last, as in PyTorch.
     activation
-        g, computed in the same pass: None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh".
+        g, computed in the same pass: None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or
+        "tanh".
     initializer
         As in `Conv2d`. It is given the weight's shape, whose fan_in, KH * KW * K // groups, counts
         the products in a number of dx; one of y sums KH * KW * C / (groups * stride**2) of them.

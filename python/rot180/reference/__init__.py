@@ -8,12 +8,20 @@ over the taps of a kernel, and each function is its formula and little else.
 from __future__ import annotations
 
 from rot180.reference.activation import (
+    elu,
+    elu_grad_input,
+    gelu,
+    gelu_grad_input,
     leaky_relu,
     leaky_relu_grad_input,
     relu,
+    relu6,
+    relu6_grad_input,
     relu_grad_input,
     sigmoid,
     sigmoid_grad_input,
+    silu,
+    silu_grad_input,
     tanh,
     tanh_grad_input,
 )
@@ -30,6 +38,7 @@ from rot180.reference.conv_transpose2d import (
     conv_transpose2d_grad_input,
     conv_transpose2d_grad_weight,
 )
+from rot180.reference.dropout import dropout
 from rot180.reference.linear import (
     linear,
     linear_grad_bias,
@@ -37,11 +46,14 @@ from rot180.reference.linear import (
     linear_grad_weight,
 )
 from rot180.reference.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_grad_input,
+    huber,
+    huber_grad_input,
+    mean_absolute_error,
+    mean_absolute_error_grad_input,
     mean_squared_error,
     mean_squared_error_grad_input,
-    softmax,
-    softmax_cross_entropy,
-    softmax_cross_entropy_grad_input,
 )
 from rot180.reference.norm import (
     batch_norm,
@@ -62,6 +74,12 @@ from rot180.reference.pool2d import (
     max_pool2d,
     max_pool2d_grad_input,
 )
+from rot180.reference.softmax import (
+    softmax,
+    softmax_cross_entropy,
+    softmax_cross_entropy_grad_input,
+    softmax_grad_input,
+)
 
 __all__ = [
     "adam_step",
@@ -74,6 +92,8 @@ __all__ = [
     "batch_norm_grad_input",
     "batch_norm_grad_weight",
     "batch_norm_training",
+    "binary_cross_entropy",
+    "binary_cross_entropy_grad_input",
     "clip_grad_norm",
     "conv2d",
     "conv2d_grad_bias",
@@ -82,7 +102,14 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose2d_grad_input",
     "conv_transpose2d_grad_weight",
+    "dropout",
+    "elu",
+    "elu_grad_input",
     "ema_step",
+    "gelu",
+    "gelu_grad_input",
+    "huber",
+    "huber_grad_input",
     "leaky_relu",
     "leaky_relu_grad_input",
     "linear",
@@ -91,17 +118,24 @@ __all__ = [
     "linear_grad_weight",
     "max_pool2d",
     "max_pool2d_grad_input",
+    "mean_absolute_error",
+    "mean_absolute_error_grad_input",
     "mean_squared_error",
     "mean_squared_error_grad_input",
     "relu",
+    "relu6",
+    "relu6_grad_input",
     "relu_grad_input",
     "rmsprop_step",
     "sgd_step",
     "sigmoid",
     "sigmoid_grad_input",
+    "silu",
+    "silu_grad_input",
     "softmax",
     "softmax_cross_entropy",
     "softmax_cross_entropy_grad_input",
+    "softmax_grad_input",
     "tanh",
     "tanh_grad_input",
 ]

@@ -49,7 +49,7 @@ def conv2d(
     stride, dilation : int or (vertical, horizontal)
     padding : int, (ph, pw), ((top, bottom), (left, right)), "valid", "same" or "full"
     groups : int
-    activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
+    activation : None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
 
     Returns
     -------

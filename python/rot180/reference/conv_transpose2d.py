@@ -60,7 +60,7 @@ def conv_transpose2d(
     padding : int, (ph, pw), ((top, bottom), (left, right)), "valid", "same" or "full"
     output_padding : int or (vertical, horizontal), less than the stride or the dilation
     groups : int
-    activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
+    activation : None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
 
     Returns
     -------

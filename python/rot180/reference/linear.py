@@ -20,7 +20,7 @@ def linear(
     x : (N, C), float32 or float64
     weight : (C, K), dtype of x
     bias : (K,), dtype of x, or None
-    activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
+    activation : None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
 
     Returns
     -------

@@ -1,118 +1,22 @@
-"""Losses, averaged over the batch, and their gradients."""
+"""Losses that are a mean over elements, and their gradients."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from rot180.arguments import (
     FloatArray,
-    class_labels,
-    expect_shape,
-    float_arrays,
-    rows_of_classes,
+    positive_number,
+    positive_weights,
+    predictions_and_targets,
+    zero_to_one,
 )
-
-
-def softmax(logits: FloatArray) -> FloatArray:
-    """``p[n,k] = exp(z[n,k]) / sum over l of exp(z[n,l])``, of logits z (N, classes).
-
-    Taking the largest logit of a row from all of them changes nothing and keeps exp in range.
-
-    Raises
-    ------
-    TypeError, ValueError
-        When logits has another dtype or shape, or no classes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rot180.reference import softmax
-    >>> softmax(np.log([[1.0, 2.0, 5.0]])).round(3).tolist()
-    [[0.125, 0.25, 0.625]]
-    """
-    shifted = _shifted_logits(logits)
-    exponentials = np.exp(shifted)
-    probabilities: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return probabilities
-
-
-def softmax_cross_entropy(
-    logits: FloatArray, labels: NDArray[np.integer[Any]]
-) -> tuple[float, FloatArray]:
-    """Mean over the batch of ``-log p[n, labels[n]]``, with p = softmax(logits).
-
-    ``log p[n,k] = z[n,k] - log(sum over l of exp(z[n,l]))``
-
-    Parameters
-    ----------
-    logits : (N, classes), float32 or float64, N at least 1
-    labels : (N,) integers from 0 to classes - 1
-
-    Returns
-    -------
-    loss : float
-    probabilities : (N, classes), for `softmax_cross_entropy_grad_input`
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming the argument of the wrong dtype or shape; the first label out of range; N = 0.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rot180.reference import softmax_cross_entropy
-    >>> loss, probabilities = softmax_cross_entropy(np.log([[1.0, 3.0]]), np.array([1]))
-    >>> round(loss, 4), probabilities.round(2).tolist()
-    (0.2877, [[0.25, 0.75]])
-    """
-    shifted = _shifted_logits(logits)
-    labels = class_labels("labels", labels, *shifted.shape)
-    log_sums = np.log(np.exp(shifted).sum(axis=1))
-    log_likelihoods = shifted[np.arange(len(labels)), labels] - log_sums
-    return float(-log_likelihoods.mean()), softmax(logits)
-
-
-def softmax_cross_entropy_grad_input(
-    probabilities: FloatArray, labels: NDArray[np.integer[Any]]
-) -> FloatArray:
-    """Gradient of softmax and cross-entropy together, with respect to the logits.
-
-    ``dz[n,k] = (p[n,k] - (1 if k == labels[n] else 0)) / N``
-
-    Parameters
-    ----------
-    probabilities : (N, classes), float32 or float64, from `softmax_cross_entropy`
-    labels : (N,) integers from 0 to classes - 1
-
-    Returns
-    -------
-    dlogits : (N, classes)
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming the argument of the wrong dtype or shape; the first label out of range; N = 0.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rot180.reference import softmax_cross_entropy_grad_input
-    >>> softmax_cross_entropy_grad_input(np.array([[0.25, 0.75]]), np.array([1])).tolist()
-    [[0.25, -0.25]]
-    """
-    probabilities = rows_of_classes("probabilities", probabilities)
-    labels = class_labels("labels", labels, *probabilities.shape)
-    dlogits = probabilities.copy()
-    dlogits[np.arange(len(labels)), labels] -= 1
-    return dlogits / len(labels)
+from rot180.reference.activation import sigmoid
 
 
 def mean_squared_error(prediction: FloatArray, target: FloatArray) -> float:
-    """Mean over all M elements of ``(prediction - target)^2``, of two arrays of one shape.
+    """Mean over all M elements of ``d^2``, with ``d = prediction - target``, of one shape.
 
     Raises
     ------
@@ -126,11 +30,11 @@ def mean_squared_error(prediction: FloatArray, target: FloatArray) -> float:
     >>> mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     2.0
     """
-    return float(np.mean(_difference(prediction, target) ** 2))
+    return _mean(_difference(prediction, target) ** 2)
 
 
 def mean_squared_error_grad_input(prediction: FloatArray, target: FloatArray) -> FloatArray:
-    """``dprediction = 2 * (prediction - target) / M``, with M the number of elements.
+    """``dprediction = 2 * d / M``, with M the number of elements.
 
     Raises
     ------
@@ -144,19 +48,143 @@ def mean_squared_error_grad_input(prediction: FloatArray, target: FloatArray) ->
     >>> mean_squared_error_grad_input(np.array([1.0, 2.0]), np.array([1.0, 4.0])).tolist()
     [0.0, -2.0]
     """
-    difference = _difference(prediction, target)
-    return 2 * difference / difference.size
+    d = _difference(prediction, target)
+    return 2 * d / d.size
 
 
-def _shifted_logits(logits: FloatArray) -> FloatArray:
-    logits = rows_of_classes("logits", logits)
-    shifted: FloatArray = logits - logits.max(axis=1, keepdims=True)
-    return shifted
+def mean_absolute_error(prediction: FloatArray, target: FloatArray) -> float:
+    """Mean over all M elements of ``|d|``, with ``d = prediction - target``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dtypes or shapes differ, or there are no elements.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.reference import mean_absolute_error
+    >>> mean_absolute_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    1.0
+    """
+    return _mean(np.abs(_difference(prediction, target)))
+
+
+def mean_absolute_error_grad_input(prediction: FloatArray, target: FloatArray) -> FloatArray:
+    """``dprediction = sign(d) / M``, 0 where d is 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dtypes or shapes differ, or there are no elements.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.reference import mean_absolute_error_grad_input
+    >>> mean_absolute_error_grad_input(np.array([1.0, 2.0]), np.array([1.0, 4.0])).tolist()
+    [0.0, -0.5]
+    """
+    d = _difference(prediction, target)
+    return np.sign(d) / d.size
+
+
+def huber(prediction: FloatArray, target: FloatArray, delta: float = 1.0) -> float:
+    """Mean over all M elements of ``d^2 / 2 if |d| <= delta else delta * (|d| - delta / 2)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dtypes or shapes differ, there are no elements, or delta is not above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.reference import huber
+    >>> huber(np.array([1.0, 2.0]), np.array([2.0, 5.0]))
+    1.5
+    """
+    delta = positive_number("delta", delta)
+    size = np.abs(_difference(prediction, target))
+    inside = np.minimum(size, delta)
+    return _mean(inside**2 / 2 + delta * (size - inside))
+
+
+def huber_grad_input(prediction: FloatArray, target: FloatArray, delta: float = 1.0) -> FloatArray:
+    """``dprediction = min(max(d, -delta), delta) / M``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dtypes or shapes differ, there are no elements, or delta is not above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.reference import huber_grad_input
+    >>> huber_grad_input(np.array([1.0, 2.0]), np.array([1.5, 5.0])).tolist()
+    [-0.25, -0.5]
+    """
+    delta = positive_number("delta", delta)
+    d = _difference(prediction, target)
+    return np.clip(d, -delta, delta) / d.size
+
+
+def binary_cross_entropy(
+    logits: FloatArray, target: FloatArray, *, pos_weight: ArrayLike = 1.0
+) -> float:
+    """Mean over all M elements of ``-(w * t * log s + (1 - t) * log(1 - s))``.
+
+    ``s = 1 / (1 + exp(-logits))``, t = target from 0 to 1, w = pos_weight, a number or (C,) for
+    logits (..., C). ``-log s = log(1 + exp(-logits))`` and ``-log(1 - s) = log(1 + exp(logits))``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dtypes or shapes differ, there are no elements, or a target is not from 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.reference import binary_cross_entropy
+    >>> round(binary_cross_entropy(np.log([3.0, 3.0]), np.array([1.0, 0.0])), 4)
+    0.837
+    """
+    z, t = predictions_and_targets(logits=logits, target=target)
+    weight = positive_weights(pos_weight, z)
+    zero_to_one("target", t)
+    return _mean(weight * t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z))
+
+
+def binary_cross_entropy_grad_input(
+    logits: FloatArray, target: FloatArray, *, pos_weight: ArrayLike = 1.0
+) -> FloatArray:
+    """``dlogits = ((1 - t) * s - w * t * (1 - s)) / M``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dtypes or shapes differ, there are no elements, or a target is not from 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.reference import binary_cross_entropy_grad_input
+    >>> logits, target = np.log([3.0, 3.0]), np.array([1.0, 0.0])
+    >>> binary_cross_entropy_grad_input(logits, target).round(4).tolist()
+    [-0.125, 0.375]
+    """
+    z, t = predictions_and_targets(logits=logits, target=target)
+    weight = positive_weights(pos_weight, z)
+    zero_to_one("target", t)
+    # sigmoid(-z) is 1 - sigmoid(z) without the rounding of the difference.
+    return ((1 - t) * sigmoid(z) - weight * t * sigmoid(-z)) / z.size
+
+
+def _mean(terms: FloatArray) -> float:
+    return float(np.mean(terms, dtype=np.float64))
 
 
 def _difference(prediction: FloatArray, target: FloatArray) -> FloatArray:
-    prediction, target = float_arrays(prediction=prediction, target=target)
-    expect_shape("target", target, prediction.shape, "the shape of prediction")
-    if prediction.size == 0:
-        raise ValueError(f"prediction has shape {prediction.shape}: expected at least one element")
+    prediction, target = predictions_and_targets(prediction=prediction, target=target)
     return prediction - target
