@@ -124,6 +124,9 @@ def operations(dtype, tiny):
         "avg_pool2d_grad_input": lambda: (
             f.avg_pool2d_grad_input(full((8, 20, 20, 24)), X_SHAPE, 2),
         ),
+        "add": lambda: (f.add(x, x), f.add(x, -half, activation="leaky_relu")),
+        "add_grad_input": lambda: (f.add_grad_input(large(X_SHAPE), activation="relu", y=x),),
+        "affine2d": lambda: (f.affine2d(x, [[1, 0, 0.5], [0, 1, 0.5]]),),
         "relu": lambda: (f.relu(x),),
         "relu_grad_input": lambda: (f.relu_grad_input(large(X_SHAPE), x),),
         "leaky_relu": lambda: (f.leaky_relu(x, 1e10), f.leaky_relu(-x, 1e10)),
