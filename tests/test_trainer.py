@@ -271,6 +271,21 @@ def test_a_model_that_ends_in_an_image_is_no_classifier():
         trainer.fit(X, LABELS)
 
 
+def test_targets_of_cross_entropy_that_are_not_one_label_each():
+    """A label for each pixel, and probabilities."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(24, 6, 5, 1)).astype(np.float32)
+    labels = (x[..., 0] > 0).astype(int)
+    for target in (labels, np.eye(2, dtype=np.float32)[labels]):
+        model = rot180.Sequential([rot180.Conv2d(1, 2, 1, rng=rng)])
+        adam = rot180.optim.Adam(model.parameters(), lr=0.1)
+        history = rot180.Trainer(model, adam, CrossEntropy()).fit(x, target, epochs=12)
+        assert history["accuracy"][-1] > 0.97
+    labels[3, 2, 1] = 2
+    with pytest.raises(ValueError, match=r"y\[3, 2, 1\] is 2, expected 0 to 1"):
+        rot180.Trainer(model, adam, CrossEntropy()).fit(x, labels)
+
+
 def test_the_optimizer_must_be_this_models():
     with pytest.raises(ValueError, match="the optimizer has no parameter of this model"):
         rot180.Trainer(classifier().model, classifier().optimizer, CrossEntropy())
