@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['Activation', 'Algorithm', 'Conv2dShape', 'Pass', 'Pool2dShape', 'activate', 'activate_grad_input', 'adam_step', 'add', 'affine2d', 'algorithm', 'avg_pool2d', 'avg_pool2d_grad_input', 'batch_norm', 'batch_norm_grad', 'batch_norm_training', 'compiler', 'conv2d', 'conv2d_algorithm', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'conv_transpose2d', 'ema_step', 'empty', 'empty_cache', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'mean_squared_error', 'mean_squared_error_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'rmsprop_step', 'scale', 'set_algorithm', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'sums_of_squares', 'version']
+__all__: list[str] = ['Activation', 'Algorithm', 'Conv2dShape', 'ElementLoss', 'Pass', 'Pool2dShape', 'activate', 'activate_grad_input', 'adam_step', 'add', 'affine2d', 'algorithm', 'avg_pool2d', 'avg_pool2d_grad_input', 'batch_norm', 'batch_norm_grad', 'batch_norm_training', 'binary_cross_entropy', 'binary_cross_entropy_grad_input', 'compiler', 'conv2d', 'conv2d_algorithm', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'conv_transpose2d', 'dropout', 'element_loss', 'element_loss_grad_input', 'ema_step', 'empty', 'empty_cache', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'rmsprop_step', 'scale', 'set_algorithm', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'softmax_grad_input', 'sums_of_squares', 'version']
 class Activation:
     """
     Members:
@@ -14,17 +14,32 @@ class Activation:
     
       relu
     
+      relu6
+    
       leaky_relu
     
       sigmoid
     
       tanh
+    
+      elu
+    
+      silu
+    
+      gelu
+    
+      gelu_tanh
     """
     __members__: typing.ClassVar[dict[str, Activation]]
+    elu: typing.ClassVar[Activation]
+    gelu: typing.ClassVar[Activation]
+    gelu_tanh: typing.ClassVar[Activation]
     leaky_relu: typing.ClassVar[Activation]
     none: typing.ClassVar[Activation]
     relu: typing.ClassVar[Activation]
+    relu6: typing.ClassVar[Activation]
     sigmoid: typing.ClassVar[Activation]
+    silu: typing.ClassVar[Activation]
     tanh: typing.ClassVar[Activation]
     @typing.overload
     def __eq__(self, other: Activation) -> bool:
@@ -162,9 +177,57 @@ class Conv2dShape:
 class Pool2dShape:
     def __init__(self, input: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"], output: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"], kernel: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"], stride: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"], padding: typing.Annotated[collections.abc.Sequence[typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"]], "FixedSize(2)"]) -> None:
         ...
-def activate(activation: Activation, x: numpy.ndarray, slope: typing.SupportsFloat | typing.SupportsIndex, y: numpy.ndarray) -> None:
+class ElementLoss:
+    """
+    Members:
+    
+      mean_squared_error
+    
+      mean_absolute_error
+    
+      huber
+    """
+    __members__: typing.ClassVar[dict[str, ElementLoss]]
+    huber: typing.ClassVar[ElementLoss]
+    mean_absolute_error: typing.ClassVar[ElementLoss]
+    mean_squared_error: typing.ClassVar[ElementLoss]
+    @typing.overload
+    def __eq__(self, other: ElementLoss) -> bool:
+        ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool:
+        ...
+    def __getstate__(self) -> int:
+        ...
+    def __hash__(self) -> int:
+        ...
+    def __index__(self) -> int:
+        ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def __int__(self) -> int:
+        ...
+    @typing.overload
+    def __ne__(self, other: ElementLoss) -> bool:
+        ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def __str__(self) -> str:
+        ...
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def value(self) -> int:
+        ...
+def activate(activation: Activation, x: numpy.ndarray, alpha: typing.SupportsFloat | typing.SupportsIndex, y: numpy.ndarray) -> None:
     ...
-def activate_grad_input(activation: Activation, dy: numpy.ndarray, y: numpy.ndarray, slope: typing.SupportsFloat | typing.SupportsIndex, dx: numpy.ndarray) -> None:
+def activate_grad_input(activation: Activation, dy: numpy.ndarray, saved: numpy.ndarray, alpha: typing.SupportsFloat | typing.SupportsIndex, dx: numpy.ndarray) -> None:
     ...
 def adam_step(params: collections.abc.Sequence[numpy.ndarray], grads: collections.abc.Sequence[numpy.ndarray], ms: collections.abc.Sequence[numpy.ndarray], vs: collections.abc.Sequence[numpy.ndarray], lrs: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], weight_decays: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], step: typing.SupportsInt | typing.SupportsIndex, beta1: typing.SupportsFloat | typing.SupportsIndex, beta2: typing.SupportsFloat | typing.SupportsIndex, eps: typing.SupportsFloat | typing.SupportsIndex, decoupled: bool, eps_hat: bool) -> None:
     ...
@@ -184,6 +247,10 @@ def batch_norm_grad(dy: numpy.ndarray, x: numpy.ndarray, mean: numpy.ndarray, in
     ...
 def batch_norm_training(x: numpy.ndarray, eps: typing.SupportsFloat | typing.SupportsIndex, weight: numpy.ndarray | None, bias: numpy.ndarray | None, activation: Activation, momentum: typing.SupportsFloat | typing.SupportsIndex, running_mean: numpy.ndarray | None, running_var: numpy.ndarray | None, y: numpy.ndarray, mean: numpy.ndarray, inv_std: numpy.ndarray) -> None:
     ...
+def binary_cross_entropy(logits: numpy.ndarray, target: numpy.ndarray, pos_weight: numpy.ndarray) -> float:
+    ...
+def binary_cross_entropy_grad_input(logits: numpy.ndarray, target: numpy.ndarray, pos_weight: numpy.ndarray, dlogits: numpy.ndarray) -> None:
+    ...
 def compiler() -> str:
     ...
 def conv2d(shape: Conv2dShape, x: numpy.ndarray, weight: numpy.ndarray, bias: numpy.ndarray | None, activation: Activation, y: numpy.ndarray, algorithm: Algorithm) -> None:
@@ -198,6 +265,12 @@ def conv2d_grad_weight(shape: Conv2dShape, x: numpy.ndarray, dy: numpy.ndarray, 
     ...
 def conv_transpose2d(shape: Conv2dShape, x: numpy.ndarray, weight: numpy.ndarray, bias: numpy.ndarray | None, activation: Activation, y: numpy.ndarray, algorithm: Algorithm) -> None:
     ...
+def dropout(x: numpy.ndarray, p: typing.SupportsFloat | typing.SupportsIndex, key: typing.SupportsInt | typing.SupportsIndex, y: numpy.ndarray) -> None:
+    ...
+def element_loss(loss: ElementLoss, prediction: numpy.ndarray, target: numpy.ndarray, delta: typing.SupportsFloat | typing.SupportsIndex) -> float:
+    ...
+def element_loss_grad_input(loss: ElementLoss, prediction: numpy.ndarray, target: numpy.ndarray, delta: typing.SupportsFloat | typing.SupportsIndex, dprediction: numpy.ndarray) -> None:
+    ...
 def ema_step(averages: collections.abc.Sequence[numpy.ndarray], params: collections.abc.Sequence[numpy.ndarray], decay: typing.SupportsFloat | typing.SupportsIndex) -> None:
     ...
 def empty(shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], dtype: numpy.dtype[typing.Any]) -> numpy.ndarray:
@@ -211,10 +284,6 @@ def instruction_sets() -> list[str]:
 def max_pool2d(shape: Pool2dShape, x: numpy.ndarray, y: numpy.ndarray, indices: numpy.ndarray | None) -> None:
     ...
 def max_pool2d_grad_input(shape: Pool2dShape, dy: numpy.ndarray, indices: numpy.ndarray, dx: numpy.ndarray) -> None:
-    ...
-def mean_squared_error(prediction: numpy.ndarray, target: numpy.ndarray) -> float:
-    ...
-def mean_squared_error_grad_input(prediction: numpy.ndarray, target: numpy.ndarray, dprediction: numpy.ndarray) -> None:
     ...
 def memory_stats() -> dict[str, int]:
     ...
@@ -238,11 +307,13 @@ def set_num_threads(threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     ...
 def sgd_step(params: collections.abc.Sequence[numpy.ndarray], grads: collections.abc.Sequence[numpy.ndarray], velocities: collections.abc.Sequence[numpy.ndarray], lrs: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], weight_decays: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], momentum: typing.SupportsFloat | typing.SupportsIndex, nesterov: bool, decoupled: bool) -> None:
     ...
-def softmax(logits: numpy.ndarray, probabilities: numpy.ndarray) -> None:
+def softmax(x: numpy.ndarray, y: numpy.ndarray) -> None:
     ...
-def softmax_cross_entropy(logits: numpy.ndarray, labels: numpy.ndarray, probabilities: numpy.ndarray) -> float:
+def softmax_cross_entropy(logits: numpy.ndarray, labels: numpy.ndarray, label_smoothing: typing.SupportsFloat | typing.SupportsIndex, class_weights: numpy.ndarray | None, probabilities: numpy.ndarray) -> float:
     ...
-def softmax_cross_entropy_grad_input(probabilities: numpy.ndarray, labels: numpy.ndarray, dlogits: numpy.ndarray) -> None:
+def softmax_cross_entropy_grad_input(probabilities: numpy.ndarray, labels: numpy.ndarray, label_smoothing: typing.SupportsFloat | typing.SupportsIndex, class_weights: numpy.ndarray | None, dlogits: numpy.ndarray) -> None:
+    ...
+def softmax_grad_input(dy: numpy.ndarray, y: numpy.ndarray, dx: numpy.ndarray) -> None:
     ...
 def sums_of_squares(grads: collections.abc.Sequence[numpy.ndarray]) -> list[float]:
     ...
