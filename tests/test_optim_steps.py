@@ -303,7 +303,7 @@ def read_only(array):
         ({"betas": (0.9, -0.1)}, r"betas\[1\] must be .* got -0.1"),
         ({"eps": -1e-8}, "eps must be .* got -1e-08"),
         ({"weight_decay": float("inf")}, "weight_decay must be .* got inf"),
-        ({"lr": [0.1, 0.2]}, "lr has 2 numbers, expected one, or 1: one for each tensor"),
+        ({"lr": [0.1, 0.2]}, "lr has 2 numbers, expected 1, one for each tensor"),
         ({"lr": [-0.1]}, r"lr\[0\] must be at least 0"),
         ({"weight_decay": ["much"]}, r"weight_decay\[0\] must be a number"),
     ],

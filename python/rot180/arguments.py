@@ -374,14 +374,14 @@ def positive_number(name: str, value: Any) -> float:
     return number
 
 
-def number_for_each(name: str, value: NumberOrMany, count: int) -> list[float]:
+def number_for_each(
+    name: str, value: NumberOrMany, count: int, what: str = "tensor"
+) -> list[float]:
     """Return a number of at least 0 for each of `count` tensors, given as one or as so many."""
     if not isinstance(value, list | tuple):
         return [real_number(name, value)] * count
     if len(value) != count:
-        raise ValueError(
-            f"{name} has {len(value)} numbers, expected one, or {count}: one for each tensor"
-        )
+        raise ValueError(f"{name} has {len(value)} numbers, expected {count}, one for each {what}")
     return [real_number(f"{name}[{i}]", number) for i, number in enumerate(value)]
 
 

@@ -24,12 +24,12 @@ def make_groups(parameters: Parameters, defaults: Mapping[str, Any], check: Chec
         raise ValueError("parameters is empty: pass model.parameters()")
     seen: set[int] = set()
     if not any(isinstance(entry, Mapping) for entry in entries):
-        return [{"parameters": _checked_parameters("parameters", entries, seen), **defaults}]
+        return [{"parameters": checked_parameters("parameters", entries, seen), **defaults}]
     groups = []
     for position, entry in enumerate(entries):
         where = f"parameters[{position}]"
         own = _checked_entry(where, entry, defaults)
-        members = _checked_parameters(f"{where}['parameters']", own.pop("parameters"), seen)
+        members = checked_parameters(f"{where}['parameters']", own.pop("parameters"), seen)
         with _naming(where):
             groups.append({"parameters": members, **check({**defaults, **own})})
     return groups
@@ -104,21 +104,7 @@ def described_options(found: Any, expected: list[Group], check: Check) -> list[d
     return checked
 
 
-def _checked_entry(where: str, entry: Any, defaults: Mapping[str, Any]) -> Group:
-    """Copy a group that is a dict with nothing unknown in it."""
-    if not isinstance(entry, Mapping):
-        raise TypeError(
-            f"{where} is {type(entry).__name__} beside groups, expected a dict: "
-            "{'parameters': [...], 'lr': 1e-4}"
-        )
-    unknown = [name for name in entry if name != "parameters" and name not in defaults]
-    if "parameters" not in entry or unknown:
-        what = f"has {unknown[0]!r}" if unknown else "has no 'parameters'"
-        raise ValueError(f"{where} {what}: expected parameters, and any of {', '.join(defaults)}")
-    return dict(entry)
-
-
-def _checked_parameters(where: str, given: Any, seen: set[int]) -> list[Parameter]:
+def checked_parameters(where: str, given: Any, seen: set[int]) -> list[Parameter]:
     """Return a list of parameters, each of them there for the first time; `seen` gets their ids."""
     if isinstance(given, Parameter):
         given = [given]
@@ -137,6 +123,20 @@ def _checked_parameters(where: str, given: Any, seen: set[int]) -> list[Paramete
             raise ValueError(f"{where}[{position}], {parameter!r}, is there twice")
         seen.add(id(parameter))
     return parameters
+
+
+def _checked_entry(where: str, entry: Any, defaults: Mapping[str, Any]) -> Group:
+    """Copy a group that is a dict with nothing unknown in it."""
+    if not isinstance(entry, Mapping):
+        raise TypeError(
+            f"{where} is {type(entry).__name__} beside groups, expected a dict: "
+            "{'parameters': [...], 'lr': 1e-4}"
+        )
+    unknown = [name for name in entry if name != "parameters" and name not in defaults]
+    if "parameters" not in entry or unknown:
+        what = f"has {unknown[0]!r}" if unknown else "has no 'parameters'"
+        raise ValueError(f"{where} {what}: expected parameters, and any of {', '.join(defaults)}")
+    return dict(entry)
 
 
 @contextmanager
