@@ -12,31 +12,30 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
+from functools import partial
 from pathlib import Path
-from statistics import geometric_mean, median, quantiles
+from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
 
-from bench import machine
+from bench import machine, side_by_side
 from bench.choice import shares_of_the_better
-from bench.library import TORCH_INSTRUCTION_SETS, Library, environment
+from bench.library import Library
 from bench.rows import NETS, PASSES, Row, parse
-
-WARM_UP_TURNS = 2
 
 Result = dict[str, Any]
 
 
-def largest_difference(ours: Path, theirs: Path, terms: int, dtype: str) -> float:
+def largest_difference(row: Row, dtype: str, ours: Path, theirs: Path) -> float:
     """The largest difference of two results, relative to the largest value; refuses to go on where
     it is more than another order of the sums' terms can explain. Winograd's algorithm, whose error
     is larger, stays below a fifth of that.
     """
-    tolerance = 16 * float(np.finfo(dtype).eps) * max(terms, 1) ** 0.5
     largest = 0.0
     with np.load(ours) as mine, np.load(theirs) as other:
+        terms = row.flops // 2 // mine["arr_0"].size
+        tolerance = 16 * float(np.finfo(dtype).eps) * max(terms, 1) ** 0.5
         for name in other.files:
             difference = np.abs(mine[name] - other[name]).max() / np.abs(other[name]).max()
             largest = max(largest, float(difference))
@@ -52,54 +51,25 @@ def compare(
 ) -> list[Result]:
     """One pass of one row by each algorithm: verify, warm up, then time in turns."""
     request = {"row": str(row), "pass": which, "dtype": dtype}
-    with tempfile.TemporaryDirectory() as folder:
-        algorithms = ours.ask(**request, results=f"{folder}/ours")["auto"]
-        variants = theirs.ask(**request, results=f"{folder}/theirs")["auto"]
-        with np.load(f"{folder}/ours-0.npz") as arrays:
-            terms = row.flops // 2 // arrays["arr_0"].size
-        differences = {
-            algorithm: max(
-                largest_difference(
-                    Path(folder, f"ours-{mine}.npz"),
-                    Path(folder, f"theirs-{other}.npz"),
-                    terms,
-                    dtype,
-                )
-                for other in range(len(variants))
-            )
-            for mine, algorithm in enumerate(algorithms)
-        }
-
-    our_times: dict[str, list[float]] = {algorithm: [] for algorithm in algorithms}
-    their_times: dict[str, list[float]] = {variant: [] for variant in variants}
-    for _ in range(WARM_UP_TURNS + pairs):
-        for library, times in ((ours, our_times), (theirs, their_times)):
-            for variant in times:
-                times[variant].append(library.time(variant))
-    for turns in (*our_times.values(), *their_times.values()):
-        del turns[:WARM_UP_TURNS]
-
-    medians = {variant: median(turns) for variant, turns in their_times.items()}
-    best = min(medians, key=lambda variant: medians[variant])
+    algorithms, variants, differences = side_by_side.verify(
+        ours, theirs, request, partial(largest_difference, row, dtype)
+    )
+    our_turns, their_turns = side_by_side.take_turns(ours, theirs, algorithms, variants, pairs)
     results = []
-    for algorithm, turns in our_times.items():
-        ratios = [b / a for a, b in zip(turns, their_times[best], strict=True)]
-        seconds = median(turns)
+    for algorithm, seconds in our_turns.items():
+        result = side_by_side.against_the_best(seconds, their_turns)
+        per_nanosecond = 1e-6 / result["milliseconds"]
         results.append(
             {
                 "row": str(row),
                 "pass": which,
                 "algorithm": algorithm,
                 "auto": algorithms[algorithm],
-                "milliseconds": 1e3 * seconds,
-                "gflops": row.flops / seconds / 1e9,
-                "gb_per_s": row.elements * np.dtype(dtype).itemsize / seconds / 1e9,
-                "torch_milliseconds": {variant: 1e3 * time for variant, time in medians.items()},
-                "torch_best": best,
-                "ratio": median(ratios),
-                "ratio_quartiles": quantiles(ratios, n=4)[::2] if pairs > 1 else 2 * ratios,
+                "gflops": row.flops * per_nanosecond,
+                "gb_per_s": row.elements * np.dtype(dtype).itemsize * per_nanosecond,
                 "difference": differences[algorithm],
             }
+            | result
         )
     return results
 
@@ -131,16 +101,8 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("--nets", nargs="+", choices=list(NETS), default=list(NETS))
     parser.add_argument("--row", help="one row instead, such as 'n8 h56 w56 c64 k64 r3 s3 p1'")
     parser.add_argument("--passes", nargs="+", choices=PASSES, default=list(PASSES))
-    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
-    parser.add_argument("--threads", type=int, help="for both; else as many as rot180 takes")
-    parser.add_argument(
-        "--instruction-set", choices=list(TORCH_INSTRUCTION_SETS), help="the best for both, if less"
-    )
-    parser.add_argument("--retain-memory", action="store_true", help="glibc keeps what is freed")
-    parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--machine", type=Path, help="the program rot180_machine, for the limits")
-    parser.add_argument("--out", type=Path, help="a JSON file to write")
-    parser.add_argument("--plot", type=Path, help="a PNG file to draw the ratios in")
+    side_by_side.add_arguments(parser)
     return parser.parse_args()
 
 
@@ -148,28 +110,8 @@ def main() -> None:
     """Run the table, print it, write it as JSON and draw it."""
     arguments = parsed_arguments()
     nets = {"": [arguments.row]} if arguments.row else {net: NETS[net] for net in arguments.nets}
-    threads = arguments.threads
-    libraries = []
-    for name in ("rot180", "torch"):
-        variables = environment(name, arguments.instruction_set, arguments.retain_memory)
-        libraries.append(Library(name, threads, variables))
-        threads = libraries[0].about["threads"]
-    ours, theirs = libraries
-    run: dict[str, Any] = {
-        "cpu": machine.cpu_name(),
-        "threads": threads,
-        "instruction_set": ours.about["instruction_set"],
-        "torch_instruction_set": theirs.about["instruction_set"],
-        "dtype": arguments.dtype,
-        "retain_memory": arguments.retain_memory,
-        "pairs": arguments.pairs,
-        "versions": ours.about["versions"] | theirs.about["versions"],
-        "load_before": machine.load(),
-    }
-    print(
-        f"{run['cpu']}, {threads} threads, {run['instruction_set']}, {run['dtype']}, "
-        f"load {run['load_before'][0]:.2f}"
-    )
+    ours, theirs, run = side_by_side.start(arguments)
+    threads = run["threads"]
     if arguments.machine:
         run["limits"] = machine.limits(arguments.machine, threads)
 
@@ -185,8 +127,8 @@ def main() -> None:
                     results.append({"net": net} | result)
                     share = machine.share(result, row.memory_bound, run)
                     print(printed(name, result, row.memory_bound, share), flush=True)
-    for library in libraries:
-        library.close()
+    ours.close()
+    theirs.close()
     run["load_after"] = machine.load()
     if arguments.machine:
         again = machine.limits(arguments.machine, threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -61,3 +62,15 @@ def share(result: dict[str, Any], memory_bound: bool, run: dict[str, Any]) -> fl
         return float(result["gb_per_s"] / run["limits"]["triad_gb_per_s"])
     peaks = run["limits"]["peak_gflops"][run["dtype"]]
     return float(result["gflops"] / peaks[VECTOR_BITS[run["instruction_set"]]])
+
+
+def forget_peak_memory() -> None:
+    """Let `peak_memory` start from what the process holds now."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process has held at a time. Linux tells it."""
+    status = Path("/proc/self/status").read_text()
+    (kilobytes,) = re.findall(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
+    return 1024 * int(kilobytes)

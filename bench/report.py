@@ -1,8 +1,9 @@
-"""Tables in Markdown from the JSON of `bench.compare`.
+"""Tables in Markdown from the JSON of `bench.compare` and `bench.steps`.
 
-``python -m bench.report float32.json float64.json > tables.md`` prints them, and with ``--into
-bench/RESULTS.md`` they replace what stands there between the two comments ``begin generated`` and
-``end generated``.
+``python -m bench.report float32.json steps.json > tables.md`` prints them, and with ``--into
+bench/RESULTS.md`` they replace what stands there: the tables of `bench.compare` between the two
+comments ``begin generated`` and ``end generated``, those of `bench.steps` between ``begin training
+steps`` and ``end training steps``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from bench.machine import VECTOR_BITS
 from bench.markdown import table, write_part
 from bench.rows import PASSES, Row, parse
 from bench.shapes import Shape
+from bench.training_step import PUBLISHED
 
 # Nets that are no part of the list that the kernels are tuned to.
 APART = ("heldout", "call", "adam")
+
+NUMPY_MILLISECONDS = 272  # of PUBLISHED
 
 Result = dict[str, Any]
 Belongs = Callable[[Result, Row], bool]
@@ -233,19 +237,68 @@ def report(runs: list[dict[str, Any]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def steps_report(runs: list[dict[str, Any]]) -> str:
+    """Markdown for some runs of training steps: a table of each."""
+    parts = []
+    for run in runs:
+        parts += [f"### Training steps, {heading(run)}", circumstances(run), steps_table(run)]
+        published = [row for row in run["rows"] if row["row"] == PUBLISHED]
+        parts += [
+            f"blog_cnn with SGD at batch 512 takes {NUMPY_MILLISECONDS / row['milliseconds']:.0f} "
+            f"times as long in the NumPy code that it comes from: {NUMPY_MILLISECONDS} ms, as "
+            "published, on two cores of a Zen 5."
+            for row in published
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def steps_table(run: dict[str, Any]) -> str:
+    """Every step, with the memory that it takes."""
+    columns = ["network", "batch", "optimizer", "ms", "PyTorch ms", "at best", "ratio"]
+    columns += ["middle half", "MB", "PyTorch MB"]
+    lines = []
+    for result in run["rows"]:
+        low, high = result["ratio_quartiles"]
+        lines.append(
+            [
+                result["net"],
+                str(result["batch"]),
+                {"adam": "Adam", "sgd": "SGD"}[result["optimizer"]],
+                f"{result['milliseconds']:.4g}",
+                f"{result['torch_milliseconds'][result['torch_best']]:.4g}",
+                result["torch_best"],
+                f"{result['ratio']:.2f}",
+                f"{low:.2f} to {high:.2f}",
+                *(
+                    "" if result[key] is None else f"{result[key] / 1e6:.1f}"
+                    for key in ("memory", "torch_memory")
+                ),
+            ]
+        )
+    return table(columns, lines)
+
+
 def main() -> None:
-    """Print the report or put it into a file."""
+    """Print the reports or put them into a file."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("results", nargs="+", type=Path, help="JSON files of bench.compare")
-    parser.add_argument("--into", type=Path, help="a Markdown file with the two comments")
+    parser.add_argument(
+        "results", nargs="+", type=Path, help="JSON files of bench.compare and bench.steps"
+    )
+    parser.add_argument("--into", type=Path, help="a Markdown file with the comments")
     arguments = parser.parse_args()
-    generated = report([json.loads(path.read_text()) for path in arguments.results])
-    if arguments.into:
-        write_part(arguments.into, "generated", generated)
-    else:
-        print(generated, end="")
+    runs = [json.loads(path.read_text()) for path in arguments.results]
+    steps = [run for run in runs if run.get("kind") == "steps"]
+    passes = [run for run in runs if run.get("kind") != "steps"]
+    for part, chosen, write in (
+        ("generated", passes, report),
+        ("training steps", steps, steps_report),
+    ):
+        if chosen and arguments.into:
+            write_part(arguments.into, part, write(chosen))
+        elif chosen:
+            print(write(chosen), end="")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""One library in a process of its own: it computes and times what `bench.compare` asks for.
+"""One library in a process of its own: it computes and times what `bench.compare` and
+`bench.steps` ask for.
 
 Says on stdout what it is, then reads requests on stdin and answers them, one JSON object a line.
 """
@@ -16,14 +17,21 @@ from typing import Any
 
 import numpy as np
 
-from bench import conv2d, optim
+from bench import conv2d, machine, optim, training_step
+from bench.optim import AdamStep
 from bench.rows import parse
 from bench.shapes import Shape
+from bench.training_step import TrainingStep
 from bench.variant import Variant
+
+TOPICS: dict[type, Any] = {Shape: conv2d, AdamStep: optim, TrainingStep: training_step}
 
 # What is shorter than this is timed in a series of calls, as one follows another in training: a
 # single short call measures how fast an idle core wakes.
 TURN_SECONDS = 5e-3
+
+STEPS_TO_PEAK = 5
+SMALL = TrainingStep("lenet5", 1)
 
 
 def start_rot180(threads: int | None) -> dict[str, Any]:
@@ -60,11 +68,27 @@ def start_torch(threads: int | None) -> dict[str, Any]:
 
 def variants_of(library: str, request: dict[str, Any]) -> dict[str, Variant]:
     """The ways in which the library can run what is asked for."""
-    row = parse(request["row"])
-    topic: Any = conv2d if isinstance(row, Shape) else optim
+    name = request["row"]
+    row = TrainingStep.parse(name) if name.startswith("step ") else parse(name)
+    topic = TOPICS[type(row)]
     make = topic.rot180_variants if library == "rot180" else topic.torch_variants
     variants: dict[str, Variant] = make(row, request["pass"], request["dtype"])
     return variants
+
+
+def peak_bytes(library: str, request: dict[str, Any]) -> int:
+    """How much memory some training steps take at their peak, with all that they need. Asked of a
+    fresh process: what was freed before would be used again, and not be counted. But the library's
+    code is in memory, a small network has taken a step.
+    """
+    make = training_step.VARIANTS[library][request["peak_of"]]
+    make(SMALL, request["dtype"]).run()
+    machine.forget_peak_memory()
+    before = machine.peak_memory()
+    variant = make(TrainingStep.parse(request["row"]), request["dtype"])
+    for _ in range(STEPS_TO_PEAK):
+        variant.run()
+    return machine.peak_memory() - before
 
 
 def seconds_per_call(run: Callable[[], Any]) -> float:
@@ -87,7 +111,9 @@ def serve(library: str) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         answer: dict[str, Any] = {}
-        if "row" in request:
+        if "peak_of" in request:
+            answer["bytes"] = peak_bytes(library, request)
+        elif "row" in request:
             variants = {}  # lets go of the memory before the next row takes its own
             variants = variants_of(library, request)
             for index, variant in enumerate(variants.values()):
