@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 
 import rot180
-from rot180.callbacks import EarlyStopping
+from rot180.callbacks import EarlyStopping, LearningRateSchedule, MovingAverage
+from rot180.checkpoint import read_checkpoint
+from rot180.optim import ExponentialMovingAverage
+from rot180.optim.schedules import CosineAnnealingLR
 
 EPOCHS, BATCHES, BATCH_SIZE = 4, 5, 6  # the last batch has three samples
-
-
-class Noise(rot180.Layer):
-    """Multiplies by random numbers near 1, as dropout does by 0 and others."""
-
-    def __init__(self, seed):
-        self.rng = np.random.Generator(np.random.PCG64(seed))
-
-    def forward(self, x, training=False):
-        if not training:
-            return x
-        factors = self.rng.normal(1, 0.1, x.shape).astype(x.dtype)
-        self._save(factors)
-        return x * factors
-
-    def backward(self, dy, *, input_grad=True):
-        (factors,) = self._take_saved()
-        return dy * factors if input_grad else None
-
-    def output_shape(self, input_shape):
-        return input_shape
-
-    def named_generators(self):
-        return {"rng": self.rng}
 
 
 def brightened(x, rng):
@@ -55,13 +37,13 @@ def dataset():
 
 
 def build(seed=0, filters=4, optimizer=rot180.optim.Adam, loss=None, **options):
-    """A trainer of a classifier with batch normalisation and noise."""
+    """A trainer of a classifier with batch normalisation and dropout."""
     rng = np.random.default_rng(seed)
     model = rot180.Sequential(
         [
             rot180.Conv2d(1, filters, 3, activation="relu", rng=rng),
             rot180.BatchNorm2d(filters),
-            Noise(seed),
+            rot180.Dropout(0.2, rng=np.random.default_rng(seed)),
             rot180.Flatten(),
             rot180.Linear(filters * 4 * 3, 2, rng=rng),
         ]
@@ -75,23 +57,27 @@ def build(seed=0, filters=4, optimizer=rot180.optim.Adam, loss=None, **options):
 
 
 def fit(trainer, callbacks=(), epochs=EPOCHS, **options):
-    """The training, with callbacks of which one keeps a state."""
+    """The training, with callbacks that keep a state each."""
     options = {"batch_size": BATCH_SIZE, "validation_data": images(10, 1), "seed": 7} | options
-    stop = EarlyStopping(patience=100, restore_best_weights=True)
-    return trainer.fit(dataset(), epochs=epochs, callbacks=[*callbacks, stop], **options)
+    schedule = CosineAnnealingLR(trainer.optimizer, T_max=EPOCHS * BATCHES, per="step")
+    stateful = [
+        EarlyStopping("loss", patience=1000, restore_best_weights=True),
+        LearningRateSchedule(schedule),
+        MovingAverage(ExponentialMovingAverage(trainer.model, decay=0.9)),
+    ]
+    return trainer.fit(dataset(), epochs=epochs, callbacks=[*callbacks, *stateful], **options)
 
 
 def bits(trainer):
-    """All that training has changed, but for the seconds."""
-    state = trainer.optimizer.state_dict()
-    history = {name: column for name, column in trainer.history.items() if name != "seconds"}
-    return {
-        "model": {name: a.tobytes() for name, a in rot180.io.model_tensors(trainer.model).items()},
-        "m": {name: array.tobytes() for name, array in state["m"].items()},
-        "v": {name: array.tobytes() for name, array in state["v"].items()},
-        "step": state["step"],
-        "generators": {
-            name: rng.bit_generator.state for name, rng in trainer.model.named_generators().items()
-        },
-        "history": history,
-    }
+    """All that a checkpoint keeps, arrays as bytes; but not the seconds, which always differ."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.save_checkpoint(Path(folder) / "c")
+        state = read_checkpoint(Path(folder) / "c")
+    del state["position"]["seconds"], state["history"]["columns"]["seconds"]
+    return _with_bytes(state)
+
+
+def _with_bytes(value):
+    if isinstance(value, dict):
+        return {name: _with_bytes(part) for name, part in value.items()}
+    return value.tobytes() if isinstance(value, np.ndarray) else value

@@ -18,10 +18,13 @@ from rot180.callbacks import (
     Checkpoints,
     CSVLogger,
     EarlyStopping,
+    LearningRateSchedule,
     LivePlot,
+    MovingAverage,
     TensorBoard,
 )
 from rot180.callbacks.monitor import Monitor
+from rot180.optim import ExponentialMovingAverage, schedules
 from small_training import BATCHES, EPOCHS, bits, build, fit, images
 
 
@@ -156,7 +159,7 @@ class TestMonitor:
         trainer = build()
         with pytest.raises(ValueError, match=r"'val_loss' is not among .*pass validation_data"):
             train([make("val_loss")], trainer=trainer, validation_data=None)
-        with pytest.raises(ValueError, match="'f_error' is not among the figures 'loss', 'acc"):
+        with pytest.raises(ValueError, match=r"'f_error' is not among the figures \['loss', 'acc"):
             train([make("f_error")], trainer=trainer)
         assert trainer.optimizer.step_count == 0
 
@@ -186,6 +189,135 @@ class TestBestCheckpoint:
         trainer.resume(tmp_path / "c")
         train([figures, BestCheckpoint(path)], trainer=trainer)
         assert path.read_bytes() != before
+
+    def test_averaged_weights(self, tmp_path):
+        trainer = build()
+        average = ExponentialMovingAverage(trainer.model, decay=0.9)
+        best = BestCheckpoint(tmp_path / "best", average=average)
+        figures = Figures("val_loss", [2, 1])
+        train([MovingAverage(average), figures, best], epochs=2, trainer=trainer)
+        model = build(seed=1).model
+        rot180.io.load_weights(tmp_path / "best", model)
+        x = images(4)[0]
+        assert not np.array_equal(model.forward(x), trainer.model.forward(x))
+        with average.applied():
+            assert np.array_equal(model.forward(x), trainer.model.forward(x))
+
+
+class TestLearningRateSchedule:
+    class Rates(Callback):
+        """Notes the learning rate that each step is taken with."""
+
+        def __init__(self):
+            self.rates = []
+
+        def on_train_batch_begin(self, trainer, epoch, batch):
+            self.rates.append(trainer.optimizer.lr)
+
+    @pytest.mark.parametrize("per", ["step", "epoch"])
+    def test_it_steps_when_the_schedule_says(self, per):
+        trainer, rates = build(), self.Rates()
+        schedule = schedules.ExponentialLR(trainer.optimizer, 0.5, per=per)
+        train([LearningRateSchedule(schedule), rates], epochs=3, trainer=trainer)
+        powers = {"step": [0, 1, 2, 3, 4, 5], "epoch": [0, 0, 1, 1, 2, 2]}[per]
+        assert rates.rates == [0.01 * 0.5**power for power in powers]
+
+    def test_as_many_steps_as_were_announced(self):
+        trainer, rates = build(), self.Rates()
+        schedule = schedules.OneCycleLR(trainer.optimizer, max_lr=0.1, total_steps=8)
+        train([LearningRateSchedule(schedule), rates], epochs=4, trainer=trainer)
+        assert rates.rates == [schedule.lr_at(0.1, step) for step in range(8)]
+
+    def test_on_a_plateau(self):
+        trainer, rates = build(), self.Rates()
+        schedule = schedules.ReduceLROnPlateau(trainer.optimizer, factor=0.5, patience=1)
+        figures = Figures("val_loss", [3, 2, 2, 2, 1])
+        callbacks = [figures, LearningRateSchedule(schedule, "val_loss"), rates]
+        train(callbacks, epochs=5, trainer=trainer)
+        assert rates.rates[::2] == [0.01, 0.01, 0.01, 0.01, 0.005]
+
+    def test_a_plateau_in_a_training_that_is_resumed(self, tmp_path):
+        figures = [3, 2, 2, 2, 2, 2, 2]
+
+        def callbacks(trainer):
+            schedule = schedules.ReduceLROnPlateau(trainer.optimizer, factor=0.5, patience=1)
+            return [Figures("loss", figures), LearningRateSchedule(schedule, "loss")]
+
+        trainer, resumed = build(), build(seed=1)
+        train(callbacks(trainer), epochs=7, trainer=trainer)
+        stopped = build()
+        train([*callbacks(stopped), Checkpoints(tmp_path)], epochs=3, trainer=stopped)
+        resumed.resume(tmp_path)
+        train(callbacks(resumed), epochs=7, trainer=resumed)
+        assert bits(resumed) == bits(trainer)
+        assert trainer.optimizer.lr == 0.01 * 0.25
+
+    def test_what_it_refuses(self):
+        trainer = build()
+        plateau = schedules.ReduceLROnPlateau(trainer.optimizer)
+        steps = schedules.StepLR(build().optimizer, 2)
+        with pytest.raises(TypeError, match="schedule is Adam, expected one of"):
+            LearningRateSchedule(trainer.optimizer)
+        with pytest.raises(ValueError, match='pass monitor="val_loss"'):
+            LearningRateSchedule(plateau)
+        with pytest.raises(ValueError, match="'val_loss' is not among the figures"):
+            train(
+                [LearningRateSchedule(plateau, "val_loss")], trainer=trainer, validation_data=None
+            )
+        with pytest.raises(ValueError, match="the schedule is of another optimizer"):
+            train([LearningRateSchedule(steps)], trainer=trainer)
+        assert trainer.optimizer.step_count == 0
+
+
+class TestMovingAverage:
+    def test_the_average_is_by_hand(self):
+        trainer, by_hand = build(), build()
+        average = ExponentialMovingAverage(trainer.model, decay=0.9)
+        train([MovingAverage(average)], trainer=trainer)
+
+        expected = ExponentialMovingAverage(by_hand.model, decay=0.9)
+
+        class Update(Callback):
+            def on_train_batch_end(self, trainer, epoch, batch, logs):
+                expected.update()
+
+        train([Update()], trainer=by_hand)
+        assert average.update_count == expected.update_count == 2 * EPOCHS
+        for name, array in expected.averages.items():
+            assert np.array_equal(average.averages[name], array)
+        assert bits(by_hand)["model"] == bits(trainer)["model"], "the training is the same"
+
+    def test_validation_is_of_the_average(self):
+        trainer, other = build(), build()
+        average = ExponentialMovingAverage(trainer.model, decay=0.9)
+        train([MovingAverage(average)], trainer=trainer)
+        train([], trainer=other)
+        assert trainer.history["loss"] == other.history["loss"]
+        assert trainer.history["val_loss"] != other.history["val_loss"]
+        with average.applied():
+            assert trainer.evaluate(*images(4, 1))["loss"] == trainer.history["val_loss"][-1]
+
+    def test_an_error_in_validation_gives_the_weights_back(self):
+        trainer = build()
+        average = ExponentialMovingAverage(trainer.model, decay=0.9)
+        x, y = images(4, 1)
+        weights = Weights()
+
+        class Fail(Callback):
+            def on_test_begin(self, trainer):
+                weights.on_epoch_end(trainer, 1, {})
+                trainer.metrics["broken"] = None
+
+        with pytest.raises(TypeError):
+            train([Fail(), MovingAverage(average)], trainer=trainer, validation_data=(x, y))
+        for name, array in rot180.io.model_tensors(trainer.model).items():
+            assert np.array_equal(array, weights.epochs[0][name])
+            assert array.any()
+        assert not np.array_equal(average.averages["0.weight"], trainer.model[0].weight.value)
+
+    def test_what_it_refuses(self):
+        with pytest.raises(TypeError, match="average is Sequential, expected rot180"):
+            MovingAverage(build().model)
 
 
 class TestCSVLogger:
@@ -253,6 +385,16 @@ class TestTensorBoard:
         train([TensorBoard(board)], trainer=trainer, epochs=3)
         assert self.scalars(board / "training")[1] == [1, 3]
 
+    @pytest.mark.parametrize("last", [False, True])
+    def test_the_learning_rate_is_the_last_steps(self, tmp_path, last):
+        trainer = build()
+        schedule = schedules.ExponentialLR(trainer.optimizer, 0.5, per="step")
+        callbacks = [LearningRateSchedule(schedule), TensorBoard(tmp_path)]
+        train(callbacks[::-1] if last else callbacks, epochs=2, trainer=trainer)
+        training, _ = self.scalars(tmp_path / "training")
+        for epoch, power in ((1, 1), (2, 3)):
+            assert training["learning_rate", epoch] == np.float32(0.01 * 0.5**power)
+
     def test_without_tensorboardx(self, monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, "tensorboardX", None)
         with pytest.raises(ImportError, match=r'pip install "rot180\[tensorboard\]"'):
@@ -314,14 +456,14 @@ class TestTheOrder:
         for moment in vars(Callback):
             if moment.startswith("on_"):
                 setattr(Note, moment, note(moment))
-        train([Note("a", last=True), Note("b")], epochs=2, validation_data=None)
+        train([Note("a", last=True), Note("b")], epochs=2)
         expected = [("on_train_begin",)]
         for epoch in (1, 2):
             expected.append(("on_epoch_begin", epoch))
             for batch in (1, 2):
                 expected.append(("on_train_batch_begin", epoch, batch))
                 expected.append(("on_train_batch_end", epoch, batch))
-            expected.append(("on_epoch_end", epoch))
+            expected += [("on_test_begin",), ("on_test_end",), ("on_epoch_end", epoch)]
         expected.append(("on_train_end",))
         found = [event[1:3] if event[1] == "on_epoch_end" else event[1:] for event in events]
         assert found == [event for event in expected for _ in "ba"]

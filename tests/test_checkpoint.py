@@ -81,6 +81,21 @@ class TestTheSameBits:
         assert bits(trainer) == whole
         assert history.epochs == EPOCHS
 
+    def test_stopped_in_a_validation(self, tmp_path, whole):
+        """In which the model has its averaged weights, which no checkpoint may hold."""
+
+        class Stop(Callback):
+            def on_test_begin(self, trainer):
+                if trainer.history.epochs == 1:
+                    signal.raise_signal(signal.SIGINT)
+
+        with pytest.raises(KeyboardInterrupt):
+            fit(build(), [Stop(), Checkpoints(tmp_path)])
+        trainer = build(seed=1)
+        assert trainer.resume(tmp_path).name == "checkpoint-000000010.safetensors"
+        fit(trainer, [Checkpoints(tmp_path)])
+        assert bits(trainer) == whole
+
     def test_from_every_checkpoint_there_is(self, tmp_path, whole):
         trainer = build()
         fit(trainer, [Checkpoints(tmp_path, every_steps=1, keep=None)])
@@ -113,13 +128,16 @@ class TestTheSameBits:
             def on_train_batch_end(self, trainer, epoch, batch, logs):
                 trainer.optimizer.lr *= 0.9
 
+        def train(trainer, *callbacks):
+            trainer.fit(dataset(), epochs=3, batch_size=6, callbacks=[Decay(), *callbacks])
+
         trainer, resumed = build(), build()
-        fit(trainer, [Decay()])
+        train(trainer)
         with pytest.raises(KeyboardInterrupt):
-            fit(build(), [Decay(), StopAt(7), Checkpoints(tmp_path)])
+            train(build(), StopAt(7), Checkpoints(tmp_path))
         resumed.resume(tmp_path)
         assert resumed.optimizer.lr == pytest.approx(0.01 * 0.9**7)
-        fit(resumed, [Decay()])
+        train(resumed)
         assert bits(resumed) == bits(trainer)
 
     def test_a_seed_that_nobody_gave(self, tmp_path):

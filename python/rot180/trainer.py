@@ -396,7 +396,7 @@ class Trainer:
                     self._interrupted(interrupts)
             logs = means.result()
             if held_out is not None:
-                figures = self._evaluate(held_out, EVALUATION_BATCH, interrupts)
+                figures = self._validate(held_out, interrupts)
                 logs |= {f"val_{name}": number for name, number in figures.items()}
             logs["seconds"] = position.seconds
             bar.show(logs)
@@ -410,16 +410,28 @@ class Trainer:
         self._callbacks.call("on_interrupt", self)
         interrupts.deliver()
 
+    def _validate(self, held_out: Samples, interrupts: Interrupts) -> dict[str, float]:
+        while True:
+            self._callbacks.call("on_test_begin", self)
+            try:
+                figures = self._evaluate(held_out, EVALUATION_BATCH, interrupts)
+            finally:
+                self._callbacks.call("on_test_end", self)
+            if not interrupts.pending:
+                return figures
+            self._interrupted(interrupts)
+
     def _evaluate(
         self, samples: Samples, batch_size: int, interrupts: Interrupts | None = None
     ) -> dict[str, float]:
+        """Compute the means over the samples, or over those before Ctrl-C."""
         means = Means(["loss", *self.metrics])
         for x, y in samples.in_order(batch_size):
             output = self.model.forward(x)
             number = self.loss.forward(output, y)
             means.add([number, *[metric(output, y) for metric in self.metrics.values()]], len(x))
             if interrupts is not None and interrupts.pending:
-                self._interrupted(interrupts)
+                break
         return means.result()
 
     def _take_over(self, path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What can be done at each moment of a training: stop early, keep checkpoints, write logs."""
+"""What can be done at each moment of a training: schedules, stopping, checkpoints, logs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from rot180.callbacks.callback import Callback
 from rot180.callbacks.checkpoints import BestCheckpoint, Checkpoints
 from rot180.callbacks.early_stopping import EarlyStopping
 from rot180.callbacks.logs import CSVLogger, LivePlot, TensorBoard
+from rot180.callbacks.optimization import LearningRateSchedule, MovingAverage
 
 __all__ = [
     "BestCheckpoint",
@@ -13,6 +14,8 @@ __all__ = [
     "Callback",
     "Checkpoints",
     "EarlyStopping",
+    "LearningRateSchedule",
     "LivePlot",
+    "MovingAverage",
     "TensorBoard",
 ]

@@ -47,6 +47,12 @@ class Callback:
     ) -> None:
         """Run after each optimizer step; `logs` holds the means over the epoch so far."""
 
+    def on_test_begin(self, trainer: Trainer) -> None:
+        """Run before the validation of an epoch."""
+
+    def on_test_end(self, trainer: Trainer) -> None:
+        """Run after the validation of an epoch, also when an error ends it."""
+
     def on_epoch_end(self, trainer: Trainer, epoch: int, logs: Mapping[str, float]) -> None:
         """Run after validation; `logs` is the epoch's entry in the history."""
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rot180.callbacks.callback import Callback
-from rot180.callbacks.monitor import Monitor
+from rot180.callbacks.monitor import Monitor, expect_figure
 from rot180.checkpoint import checkpoint_path, checkpoints_in, read_checkpoint, remove_abandoned
 from rot180.geometry import positive_int
 from rot180.io import PathLike, model_tensors, save_weights
+from rot180.optim import ExponentialMovingAverage
 
 if TYPE_CHECKING:
     from rot180.trainer import Trainer
@@ -140,6 +142,8 @@ class BestCheckpoint(Callback):
     mode
         ``"min"`` or ``"max"``: what is better. ``"auto"`` is ``"max"`` for accuracies and
         ``"min"`` for losses and errors.
+    average
+        Keep the averaged weights instead of the model's own, see `MovingAverage`.
     metadata
         Strings to keep beside the weights.
 
@@ -171,21 +175,24 @@ class BestCheckpoint(Callback):
         monitor: str = "val_loss",
         *,
         mode: str = "auto",
+        average: ExponentialMovingAverage | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
+        self.average = average
         self.metadata = dict(metadata or {})
         self._monitor = Monitor(monitor, mode)
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """Forget an earlier training."""
-        self._monitor.expect_in(trainer.history)
+        expect_figure(self._monitor.name, trainer.history)
         self._monitor.best = None
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, logs: Mapping[str, float]) -> None:
         """Write the weights if the figure is better than ever before."""
         if self._monitor.improved(logs):
-            save_weights(self.path, trainer.model, self.metadata)
+            with nullcontext() if self.average is None else self.average.applied():
+                save_weights(self.path, trainer.model, self.metadata)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best figure."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rot180.callbacks.callback import Callback
-from rot180.callbacks.monitor import Monitor
+from rot180.callbacks.monitor import Monitor, expect_figure
 from rot180.geometry import positive_int
 from rot180.io import model_tensors
 
@@ -74,7 +74,7 @@ class EarlyStopping(Callback):
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """Forget an earlier training."""
-        self._monitor.expect_in(trainer.history)
+        expect_figure(self._monitor.name, trainer.history)
         self._monitor.best = None
         self.best_epoch = 0
         self._weights = {}

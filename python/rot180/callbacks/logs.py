@@ -52,7 +52,7 @@ class CSVLogger(Callback):
 
 
 class TensorBoard(Callback):
-    """Writes the figures of every epoch and the learning rate for TensorBoard.
+    """Writes the figures of every epoch and the learning rate of its last step for TensorBoard.
 
     Look at them with ``tensorboard --logdir FOLDER``. A figure and its ``val_`` twin share a
     chart. In a training that is resumed, later epochs that were written before are hidden.
@@ -77,6 +77,7 @@ class TensorBoard(Callback):
         self.folder = Path(folder)
         self._writers: dict[str, Any] = {}
         self._make_writer: Any = None
+        self._lr = 0.0
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """See that tensorboardX is there before the training rather than after an epoch."""
@@ -87,6 +88,11 @@ class TensorBoard(Callback):
                 'TensorBoard needs tensorboardX: pip install "rot180[tensorboard]"'
             ) from error
         self._make_writer = SummaryWriter
+        self._lr = trainer.optimizer.lr
+
+    def on_train_batch_begin(self, trainer: Trainer, epoch: int, batch: int) -> None:
+        """Note the learning rate before a schedule changes it."""
+        self._lr = trainer.optimizer.lr
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, logs: Mapping[str, float]) -> None:
         """Write the epoch's figures to the disk."""
@@ -94,7 +100,7 @@ class TensorBoard(Callback):
             held_out = name.startswith("val_")
             writer = self._writer("validation" if held_out else "training", epoch)
             writer.add_scalar(name[len("val_") :] if held_out else name, figure, epoch)
-        self._writer("training", epoch).add_scalar("learning_rate", trainer.optimizer.lr, epoch)
+        self._writer("training", epoch).add_scalar("learning_rate", self._lr, epoch)
         for writer in self._writers.values():
             writer.flush()
 

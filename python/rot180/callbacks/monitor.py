@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rot180.arguments import real_number
@@ -48,13 +48,6 @@ class Monitor:
         self.min_delta = real_number("min_delta", min_delta)
         self.best: float | None = None
 
-    def expect_in(self, names: Mapping[str, object]) -> None:
-        """Raise ValueError unless the figure is one that the training will have."""
-        if self.name not in names:
-            found = ", ".join(repr(name) for name in names)
-            hint = ": pass validation_data to fit" if self.name.startswith("val_") else ""
-            raise ValueError(f"monitor={self.name!r} is not among the figures {found}{hint}")
-
     def improved(self, logs: Mapping[str, float]) -> bool:
         """Whether this epoch's figure is the best so far; NaN never is."""
         figure = logs[self.name]
@@ -75,6 +68,14 @@ class Monitor:
         """Take over what `state_dict` returned."""
         best = state["best"]
         self.best = None if best is None else float(best)
+
+
+def expect_figure(name: str, names: Iterable[str]) -> None:
+    """Raise ValueError unless a figure is one that the training will have."""
+    found = list(names)
+    if name not in found:
+        hint = ": pass validation_data to fit" if name.startswith("val_") else ""
+        raise ValueError(f"monitor={name!r} is not among the figures {found}{hint}")
 
 
 def _mode(name: str) -> str:
