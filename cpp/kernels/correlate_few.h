@@ -23,18 +23,6 @@ inline Vector<IntOf<T>> new_lanes(int64_t length) {
     return ~first_lanes<T>((width<T> - length % width<T>) % width<T>);
 }
 
-// By halves, so that its additions do not wait on one another.
-template <class T, int W>
-inline T sum_of_lanes(Vector<T, W> value) {
-    if constexpr (W == 1) {
-        return value[0];
-    } else {
-        Vector<T, W / 2> half[2];
-        memcpy(half, &value, sizeof value);
-        return sum_of_lanes<T, W / 2>(half[0] + half[1]);
-    }
-}
-
 template <class T, int PIXELS, int CHANNELS>
 inline void few_tile(const CorrelateTiles<T>& tiles, int64_t first_channel, int64_t steps,
                      const int64_t* x_at, const int64_t* y_at) {

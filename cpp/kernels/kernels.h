@@ -331,8 +331,8 @@ struct Kernels {
     void (*dropout)(int64_t first, int64_t size, const T* x, uint64_t key, uint32_t threshold,
                     T scale, T* y);
 
-    // y = softmax(x), row by row, with each row's max and its log(sum over j of exp(x[j] - max)).
-    void (*softmax_rows)(int64_t rows, int64_t classes, const T* x, T* y, T* max, double* log_sum);
+    // y = softmax(x), row by row, and each row's log(sum over j of exp(x[j])).
+    void (*softmax_rows)(int64_t rows, int64_t classes, const T* x, T* y, double* log_sum);
     // dx = y (dy - sum of dy y), row by row.
     void (*softmax_grad_rows)(int64_t rows, int64_t classes, const T* dy, const T* y, T* dx);
 

@@ -7,10 +7,14 @@
 namespace rot180 {
 namespace {
 
-// A NaN in the row makes all of y and the sum NaN, wherever it stands: exp(NaN - max) is in the
-// sum.
+template <class V>
+inline V larger(V a, V b) {
+    return a > b ? a : b;
+}
+
+// A NaN anywhere in the row makes all of y and the sum NaN: exp(NaN - top) is in the sum.
 template <class T>
-void softmax_row(const T* x, int64_t classes, T* y, T* max, double* log_sum) {
+void softmax_row(const T* x, int64_t classes, T* y, T* top, double* sum) {
     constexpr int W = width<T>;
     const int64_t whole = classes - classes % W, rest = classes % W;
     const Vector<T> first = broadcast(x[0]);
@@ -19,61 +23,75 @@ void softmax_row(const T* x, int64_t classes, T* y, T* max, double* log_sum) {
         return mask ? load_first(x + whole, rest) : first;
     };
     Vector<T> largest = first;
-    const auto take = [&](Vector<T> value) { largest = value > largest ? value : largest; };
-    for (int64_t j = 0; j < whole; j += W) take(load(x + j));
-    if (rest) take(last());
-    T top = largest[0];
-    for (int i = 1; i < W; ++i) top = largest[i] > top ? largest[i] : top;
+    for (int64_t j = 0; j < whole; j += W) largest = larger(load(x + j), largest);
+    if (rest) largest = larger(last(), largest);
+    *top = fold_lanes<T, W>(largest, [](auto a, auto b) { return larger(a, b); });
 
     Vector<T> sums = {};
     for (int64_t j = 0; j < whole; j += W) {
-        const Vector<T> value = exp<T, W>(load(x + j) - top);
+        const Vector<T> value = exp<T, W>(load(x + j) - *top);
         store(y + j, value);
         sums += value;
     }
     if (rest) {
-        const Vector<T> value = exp<T, W>(last() - top);
+        const Vector<T> value = exp<T, W>(last() - *top);
         store_first(y + whole, value, rest);
         sums += masked<T>(value, first_lanes<T>(rest));
     }
-    T sum = 0;
-    for (int i = 0; i < W; ++i) sum += sums[i];
+    const T total = sum_of_lanes<T, W>(sums);
     for_lanes<T>(classes, [&](auto lanes, int64_t j) {
         constexpr int L = decltype(lanes)::count;
-        store<T, L>(y + j, load<T, L>(y + j) / sum);
+        store<T, L>(y + j, load<T, L>(y + j) / total);
     });
-    *max = top;
-    *log_sum = __builtin_log(double(sum));
+    *sum = double(total);
 }
 
-// Rows shorter than a vector: exp is taken of all their elements, one row after the other.
+// As many rows as a vector has lanes, or fewer, each of them shorter than a vector: as columns.
 template <class T>
-void softmax_short_rows(int64_t rows, int64_t classes, const T* x, T* y, T* max, double* log_sum) {
+void softmax_columns(int64_t rows, int64_t classes, const T* x, T* y, T* top, double* sum) {
+    constexpr int W = width<T>;
+    T columns[W][W] = {};
     for (int64_t i = 0; i < rows; ++i) {
-        const T* row = x + i * classes;
-        T top = row[0];
-        for (int64_t j = 1; j < classes; ++j) top = row[j] > top ? row[j] : top;
-        for (int64_t j = 0; j < classes; ++j) y[i * classes + j] = row[j] - top;
-        max[i] = top;
+        for (int64_t j = 0; j < classes; ++j) columns[j][i] = x[i * classes + j];
     }
-    for_lanes<T>(rows * classes, [&](auto lanes, int64_t j) {
-        constexpr int W = decltype(lanes)::count;
-        store<T, W>(y + j, exp<T, W>(load<T, W>(y + j)));
-    });
+    Vector<T> largest = load(columns[0]), total = {};
+    for (int64_t j = 1; j < classes; ++j) largest = larger(load(columns[j]), largest);
+    for (int64_t j = 0; j < classes; ++j) {
+        const Vector<T> value = exp<T, W>(load(columns[j]) - largest);
+        store(columns[j], value);
+        total += value;
+    }
+    for (int64_t j = 0; j < classes; ++j) store(columns[j], load(columns[j]) / total);
     for (int64_t i = 0; i < rows; ++i) {
-        T* row = y + i * classes;
-        T sum = 0;
-        for (int64_t j = 0; j < classes; ++j) sum += row[j];
-        for (int64_t j = 0; j < classes; ++j) row[j] /= sum;
-        log_sum[i] = __builtin_log(double(sum));
+        for (int64_t j = 0; j < classes; ++j) y[i * classes + j] = columns[j][i];
+        top[i] = largest[i];
+        sum[i] = double(total[i]);
     }
 }
 
 template <class T>
-void softmax_rows(int64_t rows, int64_t classes, const T* x, T* y, T* max, double* log_sum) {
-    if (classes < width<T>) return softmax_short_rows(rows, classes, x, y, max, log_sum);
-    for (int64_t i = 0; i < rows; ++i) {
-        softmax_row(x + i * classes, classes, y + i * classes, max + i, log_sum + i);
+void softmax_rows(int64_t rows, int64_t classes, const T* x, T* y, double* log_sum) {
+    constexpr int64_t W = width<T>, block = 4 * W;
+    for (int64_t first = 0; first < rows; first += block) {
+        const int64_t count = rows - first < block ? rows - first : block;
+        T top[block];
+        double* sum = log_sum + first;
+        for (int64_t i = 0; i < count; i += classes < W ? W : 1) {
+            const int64_t at = (first + i) * classes, left = count - i < W ? count - i : W;
+            if (classes < W) {
+                softmax_columns(left, classes, x + at, y + at, top + i, sum + i);
+            } else {
+                softmax_row(x + at, classes, y + at, top + i, sum + i);
+            }
+        }
+        for_lanes<double>(count, [&](auto lanes, int64_t i) {
+            constexpr int L = decltype(lanes)::count;
+            const Vector<double, L> of_sum =
+                log_of_at_least_one<double, L>(load<double, L>(sum + i));
+            const Vector<double, L> tops =
+                __builtin_convertvector(load<T, L>(top + i), Vector<double, L>);
+            store<double, L>(sum + i, tops + of_sum);
+        });
     }
 }
 

@@ -120,6 +120,22 @@ inline Vector<T> shuffle(Vector<T> a, Vector<T> b, Vector<IntOf<T>> index) {
 #endif
 }
 
+// All lanes in one, by halves, so that the steps do not wait on one another.
+template <class T, int W, class Combine>
+inline T fold_lanes(Vector<T, W> value, const Combine& combine) {
+    if constexpr (W == 1) {
+        return value[0];
+    } else {
+        Vector<T, W / 2> half[2];
+        memcpy(half, &value, sizeof value);
+        return fold_lanes<T, W / 2>(combine(half[0], half[1]), combine);
+    }
+}
+template <class T, int W>
+inline T sum_of_lanes(Vector<T, W> value) {
+    return fold_lanes<T, W>(value, [](auto a, auto b) { return a + b; });
+}
+
 constexpr int64_t cache_line = 64;
 
 // Beyond an array a prefetch does nothing, where a pointer would not be allowed.

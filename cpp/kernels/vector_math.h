@@ -133,6 +133,18 @@ inline Vector<T, W> log1p_of_fraction(Vector<T, W> u) {
     return T(2) * (s + s * (series * square));
 }
 
+// log(x) for x >= 1 and NaN: x = 2^n m with 1 <= m < 2.
+template <class T, int W>
+inline Vector<T, W> log_of_at_least_one(Vector<T, W> x) {
+    using F = FloatFormat<T>;
+    using V = Vector<T, W>;
+    using I = Vector<IntOf<T>, W>;
+    const I exponent = ((I)x >> F::mantissa_bits) - IntOf<T>(F::exponent_bias);
+    const V n = __builtin_convertvector(exponent, V);
+    const V m = (V)((I)x - (exponent << F::mantissa_bits));
+    return (n * F::ln2_high + (n * F::ln2_low + log1p_of_fraction<T, W>(m - T(1)))) + (x - x);
+}
+
 // The polynomial c[0] + c[1] x + ... + c[N - 1] x^(N - 1).
 template <class T, int W, int N>
 inline Vector<T, W> polynomial(const T (&c)[N], Vector<T, W> x) {

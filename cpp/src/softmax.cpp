@@ -1,5 +1,6 @@
 #include "rot180/softmax.h"
 
+#include <algorithm>
 #include <numeric>
 #include <vector>
 
@@ -9,16 +10,22 @@
 namespace rot180 {
 namespace {
 
-constexpr int64_t rows_per_task = 64;
+// Rows that are computed at once: as many numbers as one of them has are kept on the stack.
+constexpr int64_t rows_per_block = 64;
 
-// body(first, count, task) over blocks of rows.
+// Enough of them that a task is worth its start, whole vectors of them where they are short.
+int64_t rows_per_task(int64_t classes) { return rows_per_block * divide_up(256, classes); }
+
+// body(first, count, task) over blocks of rows, one after the other in each task.
 template <class Body>
-void parallel_rows(int64_t rows, int64_t columns, const Body& body) {
-    const int64_t tasks = divide_up(rows, rows_per_task);
-    const int team = team_size(tasks, double(rows) * double(columns) * 4);
+void parallel_rows(int64_t rows, int64_t classes, const Body& body) {
+    const int64_t task_rows = rows_per_task(classes), tasks = divide_up(rows, task_rows);
+    const int team = team_size(tasks, double(rows) * double(classes) * 4);
     parallel_for(tasks, team, [&](int64_t task, int) {
-        const int64_t first = task * rows_per_task;
-        body(first, rows - first < rows_per_task ? rows - first : rows_per_task, task);
+        const int64_t end = std::min(rows, (task + 1) * task_rows);
+        for (int64_t first = task * task_rows; first < end; first += rows_per_block) {
+            body(first, std::min(rows_per_block, end - first), task);
+        }
     });
 }
 
@@ -34,12 +41,11 @@ class Target {
         for (int64_t j = 0; j < classes; ++j) spread_sum_ += spread_ * weight(j);
     }
 
-    // -(sum over j of target[i,j] log_probability(j)). What has no weight may be log 0.
-    template <class LogProbability>
-    double loss(int64_t i, const LogProbability& log_probability) const {
+    // -(sum over j of target[i,j] (logits[j] - log_sum)). What has no weight may be -infinity.
+    double loss(int64_t i, const T* logits, double log_sum) const {
         double sum = 0;
         const auto add = [&](double share, int64_t j) {
-            if (share != 0) sum -= share * log_probability(j);
+            if (share != 0) sum += share * (log_sum - double(logits[j]));
         };
         if (target_.labels) {
             add(kept_ * weight(target_.labels[i]), target_.labels[i]);
@@ -52,31 +58,42 @@ class Target {
         return sum;
     }
 
-    // to[j] = scale * (probabilities[j] * sum over l of target[i,l] - target[i,j])
-    void gradient(int64_t i, const T* probabilities, double scale, T* to) const {
-        double sum = spread_sum_;
-        if (target_.labels) {
-            sum += kept_ * weight(target_.labels[i]);
+    // to[i,j] = scale * (probabilities[i,j] * sum over l of target[i,l] - target[i,j]), the rows
+    // from first on.
+    void gradient(int64_t first, int64_t rows, const T* probabilities, double scale, T* to) const {
+        if (target_.labels && !target_.class_weights) {
+            // Every row's sum is 1: all rows in one.
+            const T factor = T(scale), even = T(scale * spread_);
+            const int64_t begin = first * classes_, end = begin + rows * classes_;
+            for (int64_t e = begin; e < end; ++e) to[e] = probabilities[e] * factor - even;
         } else {
-            for (int64_t j = 0; j < classes_; ++j) sum += kept_ * weight(j) * q(i, j);
+            for (int64_t i = first; i < first + rows; ++i) {
+                const T factor = T(scale * target_sum(i));
+                for (int64_t j = 0; j < classes_; ++j) {
+                    const double own = target_.labels ? 0 : kept_ * q(i, j);
+                    const T wanted = T(scale * weight(j) * (own + spread_));
+                    to[i * classes_ + j] = probabilities[i * classes_ + j] * factor - wanted;
+                }
+            }
         }
-        const T factor = T(sum * scale);
-        for (int64_t j = 0; j < classes_; ++j) to[j] = probabilities[j] * factor;
-        if (spread_ != 0) {
-            for (int64_t j = 0; j < classes_; ++j) to[j] -= T(scale * spread_ * weight(j));
-        }
-        if (target_.labels) {
-            const int64_t j = target_.labels[i];
-            const double own = (kept_ + spread_) * weight(j);
-            to[j] = T(scale * (double(probabilities[j]) * sum - own));
-        } else {
-            for (int64_t j = 0; j < classes_; ++j) to[j] -= T(scale * kept_ * weight(j) * q(i, j));
+        if (!target_.labels) return;
+        for (int64_t i = first; i < first + rows; ++i) {
+            const int64_t j = target_.labels[i], at = i * classes_ + j;
+            const double wanted = weight(j) * (kept_ + spread_);
+            to[at] = T(scale * (double(probabilities[at]) * target_sum(i) - wanted));
         }
     }
 
  private:
     double weight(int64_t j) const { return target_.class_weights ? target_.class_weights[j] : 1; }
     double q(int64_t i, int64_t j) const { return double(target_.probabilities[i * classes_ + j]); }
+
+    double target_sum(int64_t i) const {
+        if (target_.labels) return spread_sum_ + kept_ * weight(target_.labels[i]);
+        double sum = spread_sum_;
+        for (int64_t j = 0; j < classes_; ++j) sum += kept_ * weight(j) * q(i, j);
+        return sum;
+    }
 
     const int64_t classes_;
     const ClassTarget<T>& target_;
@@ -90,10 +107,9 @@ template <class T>
 void softmax(int64_t rows, int64_t classes, const T* x, T* y) {
     const Kernels<T>& kernels = rot180::kernels<T>();
     parallel_rows(rows, classes, [&](int64_t first, int64_t count, int64_t) {
-        T max[rows_per_task];
-        double log_sum[rows_per_task];
+        double log_sum[rows_per_block];
         const int64_t at = first * classes;
-        kernels.softmax_rows(count, classes, x + at, y + at, max, log_sum);
+        kernels.softmax_rows(count, classes, x + at, y + at, log_sum);
     });
 }
 
@@ -119,20 +135,16 @@ double softmax_cross_entropy(int64_t rows, int64_t classes, const T* logits,
                              const ClassTarget<T>& class_target, T* probabilities) {
     const Kernels<T>& kernels = rot180::kernels<T>();
     const Target<T> target(classes, class_target);
-    std::vector<double> partial(size_t(divide_up(rows, rows_per_task)), 0.0);
+    std::vector<double> partial(size_t(divide_up(rows, rows_per_task(classes))), 0.0);
     parallel_rows(rows, classes, [&](int64_t first, int64_t count, int64_t task) {
-        T max[rows_per_task];
-        double log_sum[rows_per_task];
-        const int64_t at = first * classes;
-        kernels.softmax_rows(count, classes, logits + at, probabilities + at, max, log_sum);
+        double log_sum[rows_per_block];
+        const T* block = logits + first * classes;
+        kernels.softmax_rows(count, classes, block, probabilities + first * classes, log_sum);
         double sum = 0;
         for (int64_t i = 0; i < count; ++i) {
-            const T* row = logits + at + i * classes;
-            sum += target.loss(first + i, [&](int64_t j) {
-                return (double(row[j]) - double(max[i])) - log_sum[i];
-            });
+            sum += target.loss(first + i, block + i * classes, log_sum[i]);
         }
-        partial[size_t(task)] = sum;
+        partial[size_t(task)] += sum;
     });
     const double sum = std::accumulate(partial.begin(), partial.end(), 0.0);
     return sum / total_weight(rows, class_target);
@@ -144,9 +156,7 @@ void softmax_cross_entropy_grad_input(int64_t rows, int64_t classes, const T* pr
     const Target<T> target(classes, class_target);
     const double scale = 1 / total_weight(rows, class_target);
     parallel_rows(rows, classes, [&](int64_t first, int64_t count, int64_t) {
-        for (int64_t i = first; i < first + count; ++i) {
-            target.gradient(i, probabilities + i * classes, scale, dlogits + i * classes);
-        }
+        target.gradient(first, count, probabilities, scale, dlogits);
     });
 }
 
