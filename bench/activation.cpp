@@ -37,9 +37,14 @@ void add_activation() {
         const char* name;
         Activation activation;
     } functions[] = {{"relu", Activation::relu},
+                     {"relu6", Activation::relu6},
                      {"leaky_relu", Activation::leaky_relu},
                      {"sigmoid", Activation::sigmoid},
-                     {"tanh", Activation::tanh}};
+                     {"tanh", Activation::tanh},
+                     {"elu", Activation::elu},
+                     {"silu", Activation::silu},
+                     {"gelu", Activation::gelu},
+                     {"gelu_tanh", Activation::gelu_tanh}};
     for (const auto& function : functions) {
         for (const int64_t size : {int64_t(4096), int64_t(128) * 28 * 28 * 32}) {
             add_passes<float>(function.name, function.activation, size);

@@ -2,32 +2,11 @@
 #pragma once
 
 #include "kernels.h"
+#include "sum_in_double.h"
 #include "vector_math.h"
 
 namespace rot180 {
 namespace {
-
-// The sum of term(Lanes<W>, i), a vector of W doubles, in four sums side by side.
-template <class Term>
-inline double sum_of_terms(int64_t size, const Term& term) {
-    constexpr int W = width<double>;
-    Vector<double> sums[4] = {};
-    int64_t i = 0;
-    for (; i + 4 * W <= size; i += 4 * W) {
-#pragma GCC unroll 4
-        for (int k = 0; k < 4; ++k) sums[k] += term(Lanes<W>{}, i + k * W);
-    }
-    double total = 0;
-    for (; i < size; ++i) total += term(Lanes<1>{}, i)[0];
-    const Vector<double> sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    for (int lane = 0; lane < W; ++lane) total += sum[lane];
-    return total;
-}
-
-template <class T, int W>
-inline Vector<double, W> in_double(Vector<T, W> value) {
-    return __builtin_convertvector(value, Vector<double, W>);
-}
 
 template <class V, class T>
 inline V error_term(ElementLoss loss, V difference, T delta) {
@@ -52,7 +31,7 @@ inline V error_slope(ElementLoss loss, V difference, T delta) {
 template <class T>
 double element_loss(ElementLoss loss, int64_t size, const T* prediction, const T* target,
                     double delta) {
-    return sum_of_terms(size, [&](auto lanes, int64_t i) {
+    return sum_in_double(size, [&](auto lanes, int64_t i) {
         constexpr int W = decltype(lanes)::count;
         const Vector<double, W> difference =
             in_double<T, W>(load<T, W>(prediction + i)) - in_double<T, W>(load<T, W>(target + i));
@@ -73,7 +52,7 @@ void element_loss_grad(ElementLoss loss, int64_t size, const T* prediction, cons
 template <class T>
 double binary_cross_entropy(int64_t size, const T* logits, const T* target, const T* pos_weight,
                             int64_t period, int64_t first) {
-    return sum_of_terms(size, [&](auto lanes, int64_t i) {
+    return sum_in_double(size, [&](auto lanes, int64_t i) {
         constexpr int W = decltype(lanes)::count;
         using V = Vector<T, W>;
         const V z = load<T, W>(logits + i), t = load<T, W>(target + i);

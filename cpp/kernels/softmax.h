@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "sum_in_double.h"
 #include "vector_math.h"
 
 namespace rot180 {
@@ -86,11 +87,8 @@ void softmax_rows(int64_t rows, int64_t classes, const T* x, T* y, double* log_s
         }
         for_lanes<double>(count, [&](auto lanes, int64_t i) {
             constexpr int L = decltype(lanes)::count;
-            const Vector<double, L> of_sum =
-                log_of_at_least_one<double, L>(load<double, L>(sum + i));
-            const Vector<double, L> tops =
-                __builtin_convertvector(load<T, L>(top + i), Vector<double, L>);
-            store<double, L>(sum + i, tops + of_sum);
+            const auto log = log_of_at_least_one<double, L>(load<double, L>(sum + i));
+            store<double, L>(sum + i, in_double<T, L>(load<T, L>(top + i)) + log);
         });
     }
 }

@@ -1,7 +1,8 @@
-// Kernels that read and write each element once: optimizer steps.
+// Optimizer steps, and what belongs to them: averages of weights, norms of gradients.
 #pragma once
 
 #include "kernels.h"
+#include "sum_in_double.h"
 
 namespace rot180 {
 namespace {
@@ -87,22 +88,11 @@ void move_towards(int64_t size, const T* __restrict x, T share, T* __restrict y)
 
 template <class T>
 double sum_of_squares(int64_t size, const T* x) {
-    constexpr int W = width<double>, accumulators = 4;
-    using V = Vector<double, W>;
-    V sums[accumulators] = {};
-    int64_t i = 0;
-    for (; i + accumulators * W <= size; i += accumulators * W) {
-#pragma GCC unroll 4
-        for (int a = 0; a < accumulators; ++a) {
-            const V value = __builtin_convertvector(load<T, W>(x + i + a * W), V);
-            sums[a] += value * value;
-        }
-    }
-    const V total = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    double sum = 0;
-    for (int lane = 0; lane < W; ++lane) sum += total[lane];
-    for (; i < size; ++i) sum += double(x[i]) * double(x[i]);
-    return sum;
+    return sum_in_double(size, [&](auto lanes, int64_t i) {
+        constexpr int W = decltype(lanes)::count;
+        const Vector<double, W> value = in_double<T, W>(load<T, W>(x + i));
+        return value * value;
+    });
 }
 
 template <class T>
