@@ -64,6 +64,8 @@ class Twin:
                 return self._convolution(layer)
             case rot180.Linear():
                 return self._linear(layer)
+            case rot180.BatchNorm2d():
+                return self._batch_norm(layer)
             case rot180.MaxPool2d():
                 return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding)
             case rot180.AvgPool2d():
@@ -116,6 +118,16 @@ class Twin:
         self._take(module, "weight", weight.reshape(layer.out_features, -1), to_rot180)
         if layer.bias:
             self._take(module, "bias", layer.bias.value)
+        return _activated(module, layer.activation)
+
+    def _batch_norm(self, layer: rot180.BatchNorm2d) -> nn.Module:
+        if layer.weight is None or layer.bias is None:
+            raise NotImplementedError(f"{layer!r}: only with a weight and a bias")
+        dtype = torch.from_numpy(layer.running_mean).dtype
+        module = nn.BatchNorm2d(layer.num_features, layer.eps, layer.momentum, dtype=dtype)
+        self._take(module, "weight", layer.weight.value)
+        self._take(module, "bias", layer.bias.value)
+        self._buffers += [module.running_mean, module.running_var]
         return _activated(module, layer.activation)
 
     def _take(

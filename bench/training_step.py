@@ -44,17 +44,21 @@ class TrainingStep:
 
 
 def network(row: TrainingStep, dtype: str) -> tuple[Any, Any, Any]:
-    """The same network, images and targets in every process. float64 has the numbers of float32."""
+    """The same network, images and targets in every process. float64 has the numbers of float32.
+
+    Biases and the weights of normalisations are not left at zero and one, where some gradients are
+    zero but for rounding.
+    """
     from rot180 import models
 
     model = models.build(row.net, rng=0)
     rng = np.random.default_rng(1)
+    for parameter in model.parameters():
+        if parameter.value.ndim == 1:
+            parameter.value += rng.normal(scale=0.2, size=parameter.value.shape).astype(np.float32)
     x = rng.random((row.n, *models.input_shape(row.net)), np.float32)
-    if row.net in models.CLASSIFIERS:
-        (classes,) = model.output_shape(x.shape[1:])
-        target = rng.integers(classes, size=row.n)
-    else:
-        target = x.astype(dtype)
+    *pixels, classes = model.output_shape(x.shape[1:])
+    target = x.astype(dtype) if _copies(row) else rng.integers(classes, size=(row.n, *pixels))
     if dtype != "float32":
         same = models.build(row.net, dtype=dtype)
         for parameter, start in zip(same.parameters(), model.parameters(), strict=True):
@@ -63,12 +67,17 @@ def network(row: TrainingStep, dtype: str) -> tuple[Any, Any, Any]:
     return model, x.astype(dtype), target
 
 
+def _copies(row: TrainingStep) -> bool:
+    """Whether the network's targets are its images; else they are labels, of each or its pixels."""
+    return row.net == "autoencoder"
+
+
 def rot180_variant(row: TrainingStep, dtype: str) -> Variant:
     """The step as a user of rot180 writes it."""
-    from rot180 import losses, models, optim
+    from rot180 import losses, optim
 
     model, x, target = network(row, dtype)
-    loss = losses.CrossEntropy() if row.net in models.CLASSIFIERS else losses.MeanSquaredError()
+    loss = losses.MeanSquaredError() if _copies(row) else losses.CrossEntropy()
     optimizer = (optim.SGD if row.optimizer == "sgd" else optim.Adam)(
         model.parameters(), LEARNING_RATE
     )
@@ -93,26 +102,24 @@ def torch_variant(row: TrainingStep, dtype: str, layout: str, fused: bool) -> Va
     from torch.nn import functional
 
     from bench.torch_models import Twin
-    from rot180 import models
 
     model, x, target = network(row, dtype)
     memory_format = getattr(torch, layout)
     twin = Twin(model, x.shape[1:], memory_format)
     images = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
-    classifier = row.net in models.CLASSIFIERS
-    targets = torch.from_numpy(target) if classifier else images.clone()
-    loss = functional.cross_entropy if classifier else functional.mse_loss
+    targets = images.clone() if _copies(row) else torch.from_numpy(target)
+    loss = functional.mse_loss if _copies(row) else functional.cross_entropy
     optimizer = (torch.optim.SGD if row.optimizer == "sgd" else torch.optim.Adam)(
         twin.module.parameters(), lr=LEARNING_RATE, fused=fused
     )
 
-    def step() -> float:
+    def step() -> Any:
         with torch.enable_grad():
             value = loss(twin.module(images), targets)
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
-        return float(value)
+        return value.item()
 
     return Variant(step, lambda value: [np.array(value), *twin.gradients(), *twin.buffers()])
 

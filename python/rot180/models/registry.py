@@ -7,8 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from rot180.layers import Sequential
+from rot180.models.autoencoder import autoencoder
 from rot180.models.digits import blog_cnn, digits_cnn, lenet5, mnist_cnn
+from rot180.models.mobilenet import mobilenet_small
 from rot180.models.options import ImageShape
+from rot180.models.resnet import resnet20, resnet32, resnet56
+from rot180.models.unet import unet_small
+from rot180.models.vgg import vgg_small
 
 # Models that turn an image into logits, one for each of their `classes`.
 CLASSIFIERS: dict[str, Callable[..., Sequential]] = {
@@ -16,10 +21,19 @@ CLASSIFIERS: dict[str, Callable[..., Sequential]] = {
     "lenet5": lenet5,
     "mnist_cnn": mnist_cnn,
     "blog_cnn": blog_cnn,
+    "vgg_small": vgg_small,
+    "resnet20": resnet20,
+    "resnet32": resnet32,
+    "resnet56": resnet56,
+    "mobilenet_small": mobilenet_small,
 }
 
 # A weights file names its model. Only a name that stands here is ever built.
-MODELS: dict[str, Callable[..., Sequential]] = {**CLASSIFIERS}
+MODELS: dict[str, Callable[..., Sequential]] = {
+    **CLASSIFIERS,
+    "autoencoder": autoencoder,
+    "unet_small": unet_small,
+}
 
 
 def build(name: str, **options: Any) -> Sequential:
