@@ -1,20 +1,32 @@
-"""Pictures of a training: its curves and its confusion matrix."""
+"""Pictures of a training: its curves, its confusion matrix, and where a step's time goes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rot180.io import PathLike, atomic_write
+from rot180.profiling import PassTime, Profile, short
 
 TRAIN_COLOUR = "#4c78a8"
 HELD_OUT_COLOUR = "#e45756"
 
 # More classes would make a picture too large for a screen if each cell held its count.
 MOST_NUMBERED = 30
+
+PASS_COLOURS = {
+    "forward": "#7fa8d1",
+    "grad_input": "#f2b26e",
+    "grad_weight": "#e8817f",
+    "backward": "#8fc7a8",
+    "step": "#b3b3b7",
+}
+# Of more layers than this, those that take the least time share one bar.
+MOST_BARS = 40
 
 
 def plot_history(history: Mapping[str, Sequence[float]], path: PathLike | None = None) -> Any:
@@ -143,6 +155,103 @@ def plot_confusion(matrix: npt.ArrayLike, class_names: Sequence[str], path: Path
     axes.set_ylabel("true class")
     axes.set_title(f"{right} of {total} right ({100 * right / total:.2f} %)", fontsize=11)
     _save(figure, path)
+
+
+def plot_profile(profile: Profile, title: str, path: PathLike) -> None:
+    """Draw where the time of a training step goes to a PNG file: a bar for each layer.
+
+    The parts of a bar are its passes. Where there is room, they bear their GFLOP/s.
+
+    Parameters
+    ----------
+    profile
+        What `rot180.profiling.profile` has measured.
+    title
+        What was measured: ``"lenet5, batches of 32"``.
+    path
+        The PNG file, replaced if it exists.
+
+    Raises
+    ------
+    ImportError
+        If Matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from rot180.plots import plot_profile
+    >>> from rot180.profiling import PassTime, Profile
+    >>> passes = (
+    ...     PassTime("0", "Linear(8, 4)", "forward", 1.0, 0.25, 1024, 704),
+    ...     PassTime("0", "Linear(8, 4)", "grad_weight", 3.0, 0.75, 1024, 704),
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "profile.png"
+    ...     plot_profile(Profile(passes, 4.0, 16, 20), "a dense layer", path)
+    ...     path.exists()
+    True
+    """
+    bars = _bars(profile)
+    longest = max(sum(each.milliseconds for each in bar) for _, bar in bars)
+    figure = _figure(10, 1.6 + 0.27 * len(bars))
+    axes = figure.subplots()
+    for position, (_, bar) in enumerate(bars):
+        end = 0.0
+        for each in bar:
+            colour = PASS_COLOURS[each.which]
+            axes.barh(position, each.milliseconds, left=end, height=0.74, color=colour)
+            if each.flops and each.milliseconds > 0.045 * longest:
+                middle = end + each.milliseconds / 2
+                text = f"{each.gflops:.0f}"
+                axes.text(middle, position, text, ha="center", va="center_baseline", fontsize=7)
+            end += each.milliseconds
+        text = f"{end:.3g} ms, {100 * sum(each.share for each in bar):.1f} %"
+        axes.annotate(
+            text, (end, position), (4, 0), textcoords="offset points", va="center", fontsize=8
+        )
+    axes.set_yticks(range(len(bars)), [label for label, _ in bars], fontsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(bars) - 0.4, -0.6)
+    axes.set_xlim(0, 1.16 * longest)
+    axes.set_xlabel("milliseconds; numbers in the bars are GFLOP/s, counted as the direct sum")
+    axes.grid(axis="x", color="#e6e6e6")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_title(title, fontsize=11, loc="left")
+    drawn = {each.which for each in profile.passes}
+    for which, colour in PASS_COLOURS.items():
+        if which in drawn:
+            axes.barh(0, 0, color=colour, label=which)
+    figure.legend(frameon=False, loc="outside lower right", ncols=len(PASS_COLOURS), fontsize=8)
+    _save(figure, path)
+
+
+def _bars(profile: Profile) -> list[tuple[str, list[PassTime]]]:
+    """A label and the passes of each bar, in the order of the network."""
+    layers = [list(passes) for _, passes in groupby(profile.passes, lambda each: each.layer)]
+    by_time = sorted(layers, key=lambda layer: sum(each.milliseconds for each in layer))
+    others = by_time[: len(layers) - MOST_BARS + 1] if len(layers) > MOST_BARS else []
+    hidden = {layer[0].layer for layer in others}
+    bars = [
+        (f"{layer[0].layer}  {short(layer[0].what, 40)}", layer)
+        for layer in layers
+        if layer[0].layer not in hidden
+    ]
+    if others:
+        passes = [each for layer in others for each in layer]
+        bars.append((f"{len(others)} others", _joined(passes)))
+    return bars
+
+
+def _joined(passes: list[PassTime]) -> list[PassTime]:
+    """One for each kind of pass, which stands for all of that kind."""
+    joined = []
+    for which in dict.fromkeys(each.which for each in passes):
+        same = [each for each in passes if each.which == which]
+        milliseconds = sum(each.milliseconds for each in same)
+        share = sum(each.share for each in same)
+        joined.append(PassTime("others", "", which, milliseconds, share, 0, 0))
+    return joined
 
 
 def _plot_curve(axes: Any, values: Sequence[float], scale: int, name: str, colour: str) -> None:
