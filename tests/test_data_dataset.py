@@ -56,6 +56,17 @@ def test_targets_may_be_images():
     np.testing.assert_array_equal(y, FLOATS[CHOSEN])
 
 
+@pytest.mark.parametrize("indices", [CHOSEN, slice(4, 9)])
+@pytest.mark.parametrize("images", [FLOATS, BYTES])
+def test_a_batch_may_be_its_own_target(images, indices):
+    x, y = Dataset(images, augmentations=[noise]).batch(indices, np.random.default_rng(3))
+    expected, _ = Dataset(images, LABELS, [noise]).batch(indices, np.random.default_rng(3))
+    np.testing.assert_array_equal(x, expected)
+    np.testing.assert_array_equal(y, expected)
+    plain, target = Dataset(images).batch(indices)
+    np.testing.assert_array_equal(target, plain)
+
+
 def test_nothing_is_copied_before_it_must_be():
     dataset = Dataset(FLOATS, LABELS)
     x, y = dataset.batch(slice(2, 5))

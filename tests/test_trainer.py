@@ -183,6 +183,20 @@ def test_evaluate_and_predict_do_not_depend_on_the_batch_size():
         trainer.model.backward(np.zeros((3, 2), np.float32))  # nothing was saved
 
 
+def test_bytes_are_images_from_0_to_1_everywhere():
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 256, (12, 6, 5, 1)).astype(np.uint8)
+    labels = np.arange(12) % 2
+    floats = data.astype(np.float32) / np.float32(255)
+    trainers = classifier(), classifier()
+    for trainer, x in zip(trainers, (data, floats), strict=True):
+        trainer.fit(x, labels, validation_data=(x, labels))
+    one, other = trainers
+    assert one.history["val_loss"] == other.history["val_loss"]
+    assert one.evaluate(data, labels) == other.evaluate(floats, labels)
+    np.testing.assert_array_equal(one.predict(data), other.predict(floats))
+
+
 def test_layers_before_the_first_parameters_are_not_asked_for_gradients(monkeypatch):
     trainer = classifier()
     monkeypatch.setattr(rot180.functional, "conv2d_grad_input", None)

@@ -19,6 +19,7 @@ from rot180.callbacks.callback import Callback
 from rot180.callbacks.callback_list import CallbackList
 from rot180.checkpoint import checkpoints_in, write_checkpoint
 from rot180.data import Dataset
+from rot180.data.dataset import as_floats
 from rot180.geometry import positive_int
 from rot180.history import History
 from rot180.interrupts import Interrupts
@@ -239,7 +240,7 @@ class Trainer:
         Parameters
         ----------
         x
-            Samples, (N, ...), or a `Dataset`.
+            Samples, (N, ...), or a `Dataset`. Bytes are taken as in `fit`: from 0 to 1.
         batch_size
             Samples in one forward pass.
 
@@ -255,7 +256,7 @@ class Trainer:
         slices = [slice(start, start + batch_size) for start in starts]
         if isinstance(x, Dataset):
             return np.concatenate([self.model.forward(x.batch(part)[0]) for part in slices])
-        return np.concatenate([self.model.forward(x[part]) for part in slices])
+        return np.concatenate([self.model.forward(as_floats(x[part])) for part in slices])
 
     def save_checkpoint(self, path: PathLike) -> None:
         """Write all that `resume` needs to a file, whole or not at all.

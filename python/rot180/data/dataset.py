@@ -30,7 +30,8 @@ class Dataset:
     x
         Samples, (N, ...). Kept without a copy if C-contiguous.
     y
-        Targets, (N, ...): labels (N,) for `rot180.losses.CrossEntropy`.
+        Targets, (N, ...): labels (N,) for `rot180.losses.CrossEntropy`. None: each batch is its
+        own target, which an autoencoder is to give back.
     augmentations
         Functions of a batch x and a generator, applied in order, see
         `rot180.data.augmentations`. They change x only.
@@ -55,10 +56,14 @@ class Dataset:
     """
 
     def __init__(
-        self, x: npt.ArrayLike, y: npt.ArrayLike, augmentations: Sequence[BatchFunction] = ()
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike | None = None,
+        augmentations: Sequence[BatchFunction] = (),
     ) -> None:
         self.x = _rows("x", x)
-        self.y = _rows("y", y)
+        self.y = self.x if y is None else _rows("y", y)
+        self._own_target = y is None
         self.augmentations = tuple(augmentations)
         if len(self.x) != len(self.y):
             raise ValueError(
@@ -99,22 +104,24 @@ class Dataset:
         ValueError
             If they are not one-dimensional, or one of them is out of range.
         """
-        if isinstance(indices, slice):
-            x, y = self.x[indices], self.y[indices]
-            if self.augmentations and x.dtype != np.uint8:  # which change what they get in place
-                x = _copy(x)
-        else:
-            chosen = _checked_indices(indices, len(self))
-            x, y = _take(self.x, chosen), _take(self.y, chosen)
-        if x.dtype == np.uint8:
-            x = np.divide(x, np.float32(255), out=new_array(x.shape, FLOAT32))
+        chosen = indices if isinstance(indices, slice) else _checked_indices(indices, len(self))
+        x = as_floats(_rows_at(self.x, chosen))
+        if self.augmentations and np.may_share_memory(x, self.x):
+            x = _copy(x)  # they change what they get in place
         for augmentation in self.augmentations:
             x = augmentation(x, rng)
-        return x, y
+        return x, x if self._own_target else _rows_at(self.y, chosen)
 
     def __repr__(self) -> str:
         samples = f"{len(self)} samples of shape {self.x.shape[1:]}, {self.x.dtype}"
         return f"Dataset({samples}, augmentations={list(self.augmentations)})"
+
+
+def as_floats(x: Array) -> Array:
+    """Return bytes as float32 from 0 to 1, and anything else as it is."""
+    if x.dtype != np.uint8:
+        return x
+    return np.divide(x, np.float32(255), out=new_array(x.shape, FLOAT32))
 
 
 def _rows(name: str, value: npt.ArrayLike) -> Array:
@@ -141,10 +148,12 @@ def _checked_indices(indices: npt.ArrayLike, count: int) -> npt.NDArray[np.intp]
     return array.astype(np.intp, copy=False)
 
 
-def _take(array: Array, indices: npt.NDArray[np.intp]) -> Array:
-    out = new_array((len(indices), *array.shape[1:]), array.dtype)
+def _rows_at(array: Array, chosen: npt.NDArray[np.intp] | slice) -> Array:
+    if isinstance(chosen, slice):
+        return array[chosen]
+    out = new_array((len(chosen), *array.shape[1:]), array.dtype)
     # With the default mode NumPy would gather into fresh memory first.
-    return array.take(indices, axis=0, out=out, mode="clip")
+    return array.take(chosen, axis=0, out=out, mode="clip")
 
 
 def _copy(array: Array) -> Array:
