@@ -157,7 +157,7 @@ class TestTrain:
         ours = (tmp_path / "run" / "weights.safetensors").read_bytes()
         assert ours == (run_folder / "weights.safetensors").read_bytes()
 
-    @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+    @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
     def test_options_are_obeyed(self, tmp_path, capsys, optimizer):
         options = ["--epochs", "4", "--batch-size", "64", "--augment", "none"]
         options += ["--optimizer", optimizer]
@@ -179,7 +179,7 @@ class TestTrain:
             if epoch == 2:
                 trainer.model[0].weight.value[...] = np.nan
 
-        monkeypatch.setattr("rot180.cli.train.Schedule.on_epoch_begin", on_epoch_begin)
+        monkeypatch.setattr("rot180.cli.train.EpochKeeper.on_epoch_begin", on_epoch_begin)
         assert main(["train", "--epochs", "3", "--out", str(tmp_path)]) == 1
         assert "weights.safetensors holds the weights after epoch 1" in error_line(capsys)
         model = models.digits_cnn()
@@ -197,6 +197,8 @@ class TestTrain:
             (["--lr", "nan"], "--lr"),
             (["--lr", "inf"], "--lr"),
             (["--lr", "fast"], "'fast'"),
+            (["--weight-decay", "-1"], "--weight-decay"),
+            (["--weight-decay", "nan"], "--weight-decay"),
             (["--seed", "-1"], "--seed"),
             (["--threads", "0"], "--threads"),
             (["--optimizer", "lion"], "adam"),

@@ -21,6 +21,7 @@ from data_files import (
 )
 from rot180 import data, io, models
 from rot180.cli import main
+from rot180.cli.optimizers import SCHEDULES
 
 RESULTS = {"weights.safetensors", "history.csv", "curves.png", "confusion.png", "samples"}
 
@@ -227,6 +228,24 @@ def test_every_model_of_the_zoo_can_be_trained(tmp_path, capsys, model):
     assert len(predicted(capsys, tmp_path / "run")) == 10
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule(tmp_path, capsys, monkeypatch, schedule):
+    rates = []
+    monkeypatch.setattr(
+        "rot180.cli.train.EpochKeeper.on_train_batch_end",
+        lambda self, trainer, *others: rates.append(trainer.optimizer.lr),
+    )
+    write_mnist(tmp_path, train=64, test=10)
+    options = ["--data", tmp_path, "--epochs", 4, "--schedule", schedule, "--lr", 0.002]
+    run(capsys, "train", "mnist", *options, "--out", tmp_path / "run")
+    assert len(rates) == 8
+    assert max(rates) <= 0.002
+    if schedule in ("constant", "plateau"):
+        assert rates == [0.002] * 8
+    else:
+        assert rates[-1] < 0.001
+
+
 def test_mnist_pictures_are_cut_as_its_digits_were(tmp_path, capsys):
     """A stroke of any size, anywhere, comes out as one of 20 pixels about the middle."""
     from rot180.cli.images import Inputs, read_images
@@ -308,6 +327,7 @@ class TestResume:
             (["--batch-size", 50], "batch_size=32, this fit has 50"),
             (["--model", "lenet5"], "another model"),
             (["--optimizer", "sgd"], "SGD"),
+            (["--weight-decay", 0.5], "--weight-decay 0.0, got --weight-decay 0.5"),
         ],
     )
     def test_other_settings_are_refused(self, tmp_path, stopped, capsys, others, words):

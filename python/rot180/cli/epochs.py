@@ -1,10 +1,9 @@
-"""What ``rot180 train`` does around each epoch: learning rate, progress, files."""
+"""What ``rot180 train`` does around each epoch: progress, files."""
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,6 @@ from rot180.trainer import Trainer
 
 # Drawn after the last epoch.
 PICTURES = ("curves.png", "confusion.png")
-
-
-# The share of the learning rate that is left when a share of the epochs is done.
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "linear": lambda done: 1 - done,
-    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
-    "constant": lambda done: 1.0,
-}
-
-
-class Schedule(Callback):
-    """Lets the learning rate fall by a schedule, a step each epoch."""
-
-    def __init__(self, name: str, lr: float, epochs: int) -> None:
-        self.name = name
-        self.lr = lr
-        self.epochs = epochs
-
-    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
-        """Set the rate of this epoch."""
-        trainer.optimizer.lr = self.lr * SCHEDULES[self.name]((epoch - 1) / self.epochs)
 
 
 class EpochKeeper(Callback):
@@ -105,8 +83,9 @@ class EpochKeeper(Callback):
         before = state["settings"]
         for name, now in self._settings.items():
             if before.get(name) != now:
+                option = name if name == "kind" else f"--{name.replace('_', '-')}"
                 raise ValueError(
-                    f"--resume goes on with --{name} {before.get(name)}, got --{name} {now}"
+                    f"--resume goes on with {option} {before.get(name)}, got {option} {now}"
                 )
         self._saved_epochs = state["saved_epochs"]
 

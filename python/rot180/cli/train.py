@@ -12,18 +12,20 @@ from pathlib import Path
 import numpy as np
 
 import rot180
-from rot180 import losses, models, optim
-from rot180.callbacks import Checkpoints
+from rot180 import losses, models
+from rot180.callbacks import Checkpoints, LearningRateSchedule
 from rot180.checkpoint import checkpoints_in
 from rot180.cli import exit_status
-from rot180.cli.epochs import SCHEDULES, EpochKeeper, Schedule
+from rot180.cli.epochs import EpochKeeper
 from rot180.cli.images import Inputs
 from rot180.cli.network import metadata
+from rot180.cli.optimizers import OPTIMIZERS, SCHEDULES
 from rot180.cli.parser import (
     Commands,
     UsageError,
     image_size,
     names_of,
+    non_negative_float,
     non_negative_int,
     positive_float,
     positive_int,
@@ -31,15 +33,20 @@ from rot180.cli.parser import (
 from rot180.cli.results import print_accuracy, print_paths, write_results
 from rot180.cli.sources import AUGMENTATIONS, SOURCES, Source, load
 from rot180.data import Dataset, ImageData, Normalise
-from rot180.layers import Sequential
 from rot180.trainer import NonFiniteLossError, Trainer
 
-# How much larger than Adam's learning rate that of SGD with momentum is.
-SGD_LR = 30
-MOMENTUM = 0.9
-
 # What must be the same when a training goes on.
-SETTINGS = ("kind", "model", "augment", "lr", "schedule", "optimizer", "seed", "epochs")
+SETTINGS = (
+    "kind",
+    "model",
+    "augment",
+    "optimizer",
+    "lr",
+    "weight_decay",
+    "schedule",
+    "epochs",
+    "seed",
+)
 
 # Modules of the "train" extra, looked for before the training rather than after it.
 EXTRAS = {
@@ -111,10 +118,22 @@ def add_parser(commands: Commands) -> None:
         type=positive_float,
         default=unset,
         metavar="X",
-        help="learning rate of the first epoch",
+        help="the highest learning rate",
     )
-    add("--schedule", choices=list(SCHEDULES), default="linear", help="how it falls towards 0")
-    add("--optimizer", choices=["adam", "sgd"], default="adam", help="sgd has momentum 0.9")
+    add(
+        "--weight-decay",
+        type=non_negative_float,
+        default=unset,
+        metavar="X",
+        help="in adam and sgd added to the gradient, in adamw apart from it",
+    )
+    add("--schedule", choices=list(SCHEDULES), default="linear", help="how it changes")
+    add(
+        "--optimizer",
+        choices=list(OPTIMIZERS),
+        default="adam",
+        help="what takes the steps; sgd has Nesterov's momentum 0.9",
+    )
     add(
         "--seed",
         type=non_negative_int,
@@ -162,8 +181,11 @@ def run(arguments: argparse.Namespace) -> int:
         classes=len(images.class_names),
         rng=arguments.seed,
     )
-    optimizer = _optimizer(arguments, model)
+    recipe = OPTIMIZERS[arguments.optimizer]
+    optimizer = recipe.make(model.parameters(), arguments.lr, arguments.weight_decay)
     trainer = Trainer(model, optimizer, losses.CrossEntropy())
+    steps = -(-len(train) // arguments.batch_size)
+    schedule = SCHEDULES[arguments.schedule](optimizer, arguments.epochs, steps)
     if arguments.resume:
         trainer.resume(checkpoints)
     out.mkdir(parents=True, exist_ok=True)
@@ -174,9 +196,8 @@ def run(arguments: argparse.Namespace) -> int:
         metadata(arguments.model, inputs, images.class_names),
         {name: str(getattr(arguments, name)) for name in SETTINGS},
         arguments.epochs,
-        arguments.epochs * -(-len(train) // arguments.batch_size),
+        arguments.epochs * steps,
     )
-    schedule = Schedule(arguments.schedule, arguments.lr, arguments.epochs)
     try:
         start = time.perf_counter()
         with contextlib.closing(keeper):  # the bar goes before anything else is printed
@@ -185,7 +206,11 @@ def run(arguments: argparse.Namespace) -> int:
                 epochs=arguments.epochs,
                 batch_size=arguments.batch_size,
                 validation_data=test,
-                callbacks=[schedule, keeper, Checkpoints(checkpoints, keep=2)],
+                callbacks=[
+                    LearningRateSchedule(schedule, monitor="val_loss"),
+                    keeper,
+                    Checkpoints(checkpoints, keep=2),
+                ],
                 seed=arguments.seed,
                 progress=False,  # the keeper has one bar for all epochs
             )
@@ -207,13 +232,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _with_defaults(arguments: argparse.Namespace, source: Source) -> argparse.Namespace:
     """Fill in what the command line leaves out and what depends on the kind of data."""
+    recipe = OPTIMIZERS[arguments.optimizer]
     defaults = {
         "data": None,
         "size": None,
         "model": source.model,
         "augment": source.augment,
         "epochs": source.epochs,
-        "lr": source.lr * (SGD_LR if arguments.optimizer == "sgd" else 1),
+        "lr": source.lr * recipe.lr,
+        "weight_decay": recipe.weight_decay,
         "threads": None,
     }
     return argparse.Namespace(**(defaults | vars(arguments)))
@@ -237,12 +264,6 @@ def _data_sets(
         Dataset(images.x_train, images.y_train, [*always, *by_chance]),
         Dataset(images.x_test, images.y_test, always),
     )
-
-
-def _optimizer(arguments: argparse.Namespace, model: Sequential) -> optim.Optimizer:
-    if arguments.optimizer == "sgd":
-        return optim.SGD(model.parameters(), arguments.lr, momentum=MOMENTUM)
-    return optim.Adam(model.parameters(), arguments.lr)
 
 
 def _remove(checkpoints: Path) -> None:
