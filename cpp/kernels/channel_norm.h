@@ -1,6 +1,5 @@
 // Normalisation by channel: sums for the statistics and for their gradient, and the passes that use
-// them. Memory sets the pace; rows are taken four at a time so that coefficients and sums travel
-// between cache and registers once for four vectors of x.
+// them. Memory sets the pace, and x is read in its order, as far as the prefetchers can tell.
 #pragma once
 
 #include "activation_vector.h"
@@ -16,11 +15,11 @@ struct Rows {
 };
 
 // body(Lanes<W>, Rows<R>, column, at) for every vector of columns of R rows; `at` is its place in
-// the first of them.
+// the first of them. Four rows at a time share what belongs to the column.
 template <class T, class Body>
-inline void for_rows(int64_t size, int64_t period, Body&& body) {
+inline void for_rows(int64_t size, int64_t period, bool by_four, Body&& body) {
     int64_t first = 0;
-    for (; first + 4 * period <= size; first += 4 * period) {
+    for (; by_four && first + 4 * period <= size; first += 4 * period) {
         for_lanes<T>(period, [&](auto lanes, int64_t column) {
             body(lanes, Rows<4>{}, column, first + column);
         });
@@ -32,16 +31,31 @@ inline void for_rows(int64_t size, int64_t period, Body&& body) {
     }
 }
 
+// Results are written in order: several rows at a time only where they are so short that they lie
+// together.
 template <class T>
-void add_moments(const ChannelNorm<T>& norm, T* sum, T* squares) {
-    for_rows<T>(norm.size, norm.period, [&](auto lanes, auto rows, int64_t column, int64_t at) {
+inline bool short_rows(int64_t period) {
+    return period <= 4 * width<T>;
+}
+
+// Sums are loaded and stored for each column, so that rows are better taken by four, however long.
+// Four streams at once are more than prefetchers follow: the kernels ask for what comes some rows
+// later.
+template <class T>
+constexpr int64_t prefetch_distance = 8192 / int64_t(sizeof(T));
+
+template <class T>
+void add_moments(const T* x, int64_t size, int64_t period, const T* center, T* sum, T* squares) {
+    for_rows<T>(size, period, true, [&](auto lanes, auto rows, int64_t column, int64_t at) {
         constexpr int W = decltype(lanes)::count;
         using V = Vector<T, W>;
-        const V center = load<T, W>(norm.center + column);
+        const V middle = load<T, W>(center + column);
         V differences = {}, their_squares = {};
 #pragma GCC unroll 4
         for (int row = 0; row < decltype(rows)::count; ++row) {
-            const V difference = load<T, W>(norm.x + at + row * norm.period) - center;
+            const int64_t i = at + row * period;
+            prefetch_later(x, i + prefetch_distance<T>);
+            const V difference = load<T, W>(x + i) - middle;
             differences += difference;
             their_squares += difference * difference;
         }
@@ -52,18 +66,19 @@ void add_moments(const ChannelNorm<T>& norm, T* sum, T* squares) {
 
 template <class T>
 void normalize(const ChannelNorm<T>& norm, Activation activation, T* y) {
-    for_rows<T>(norm.size, norm.period, [&](auto lanes, auto rows, int64_t column, int64_t at) {
-        constexpr int W = decltype(lanes)::count;
-        using V = Vector<T, W>;
-        const V center = load<T, W>(norm.center + column), scale = load<T, W>(norm.scale + column);
-        const V shift = load<T, W>(norm.shift + column);
+    for_rows<T>(norm.size, norm.period, short_rows<T>(norm.period),
+                [&](auto lanes, auto rows, int64_t column, int64_t at) {
+                    constexpr int W = decltype(lanes)::count;
+                    using V = Vector<T, W>;
+                    const V scale = load<T, W>(norm.scale + column);
+                    const V shift = load<T, W>(norm.shift + column);
 #pragma GCC unroll 4
-        for (int row = 0; row < decltype(rows)::count; ++row) {
-            const int64_t i = at + row * norm.period;
-            const V z = (load<T, W>(norm.x + i) - center) * scale + shift;
-            store<T, W>(y + i, rectify<T>(activation, z));
-        }
-    });
+                    for (int row = 0; row < decltype(rows)::count; ++row) {
+                        const int64_t i = at + row * norm.period;
+                        const V z = load<T, W>(norm.x + i) * scale + shift;
+                        store<T, W>(y + i, rectify<T>(activation, z));
+                    }
+                });
 }
 
 // dy times the activation's derivative at z.
@@ -76,46 +91,52 @@ inline Vector<T, W> gradient_at(Activation activation, Vector<T, W> dy, Vector<T
 }
 
 template <class T>
-void add_grad_moments(const ChannelNorm<T>& norm, const T* dy, Activation activation, T* sum,
-                      T* products) {
-    for_rows<T>(norm.size, norm.period, [&](auto lanes, auto rows, int64_t column, int64_t at) {
-        constexpr int W = decltype(lanes)::count;
-        using V = Vector<T, W>;
-        const V center = load<T, W>(norm.center + column), scale = load<T, W>(norm.scale + column);
-        const V shift = load<T, W>(norm.shift + column);
-        V gradients = {}, their_products = {};
+void add_grad_moments(const ChannelNorm<T>& norm, const T* dy, Activation activation,
+                      const T* center, T* sum, T* products) {
+    for_rows<T>(norm.size, norm.period, true,
+                [&](auto lanes, auto rows, int64_t column, int64_t at) {
+                    constexpr int W = decltype(lanes)::count;
+                    using V = Vector<T, W>;
+                    const V middle = load<T, W>(center + column);
+                    const V scale = load<T, W>(norm.scale + column);
+                    const V shift = load<T, W>(norm.shift + column);
+                    V gradients = {}, their_products = {};
 #pragma GCC unroll 4
-        for (int row = 0; row < decltype(rows)::count; ++row) {
-            const int64_t i = at + row * norm.period;
-            const V difference = load<T, W>(norm.x + i) - center;
-            const V gradient =
-                gradient_at<T, W>(activation, load<T, W>(dy + i), difference * scale + shift);
-            gradients += gradient;
-            their_products += gradient * difference;
-        }
-        store<T, W>(sum + column, load<T, W>(sum + column) + gradients);
-        store<T, W>(products + column, load<T, W>(products + column) + their_products);
-    });
+                    for (int row = 0; row < decltype(rows)::count; ++row) {
+                        const int64_t i = at + row * norm.period;
+                        prefetch_later(norm.x, i + prefetch_distance<T>);
+                        prefetch_later(dy, i + prefetch_distance<T>);
+                        const V x = load<T, W>(norm.x + i);
+                        const V gradient =
+                            gradient_at<T, W>(activation, load<T, W>(dy + i), x * scale + shift);
+                        gradients += gradient;
+                        their_products += gradient * (x - middle);
+                    }
+                    store<T, W>(sum + column, load<T, W>(sum + column) + gradients);
+                    store<T, W>(products + column, load<T, W>(products + column) + their_products);
+                });
 }
 
 template <class T>
 void normalize_grad(const ChannelNorm<T>& norm, const T* dy, Activation activation, const T* slope,
                     const T* offset, T* dx) {
-    for_rows<T>(norm.size, norm.period, [&](auto lanes, auto rows, int64_t column, int64_t at) {
-        constexpr int W = decltype(lanes)::count;
-        using V = Vector<T, W>;
-        const V center = load<T, W>(norm.center + column), scale = load<T, W>(norm.scale + column);
-        const V shift = load<T, W>(norm.shift + column);
-        const V factor = load<T, W>(slope + column), constant = load<T, W>(offset + column);
+    for_rows<T>(norm.size, norm.period, short_rows<T>(norm.period),
+                [&](auto lanes, auto rows, int64_t column, int64_t at) {
+                    constexpr int W = decltype(lanes)::count;
+                    using V = Vector<T, W>;
+                    const V scale = load<T, W>(norm.scale + column);
+                    const V shift = load<T, W>(norm.shift + column);
+                    const V factor = load<T, W>(slope + column),
+                            constant = load<T, W>(offset + column);
 #pragma GCC unroll 4
-        for (int row = 0; row < decltype(rows)::count; ++row) {
-            const int64_t i = at + row * norm.period;
-            const V difference = load<T, W>(norm.x + i) - center;
-            const V gradient =
-                gradient_at<T, W>(activation, load<T, W>(dy + i), difference * scale + shift);
-            store<T, W>(dx + i, gradient * scale + (difference * factor + constant));
-        }
-    });
+                    for (int row = 0; row < decltype(rows)::count; ++row) {
+                        const int64_t i = at + row * norm.period;
+                        const V x = load<T, W>(norm.x + i);
+                        const V gradient =
+                            gradient_at<T, W>(activation, load<T, W>(dy + i), x * scale + shift);
+                        store<T, W>(dx + i, gradient * scale + (x * factor + constant));
+                    }
+                });
 }
 
 }  // namespace

@@ -198,12 +198,11 @@ struct FromPoints {
 
 // A normalisation by channel of `size` values: rows of `period` values, one pixel or several, the
 // last of them perhaps shorter. Each place in a row has its coefficients:
-//   z = (x - center) * scale + shift
+//   z = x * scale + shift
 template <class T>
 struct ChannelNorm {
     const T* x;
     int64_t size, period;
-    const T* center;
     const T* scale;
     const T* shift;
 };
@@ -302,15 +301,17 @@ struct Kernels {
     // A^T m A, of size x size, 2 to 5. Returns whether every pixel is finite before the activation.
     bool (*winograd_output)(int size, const FromPoints<T>&);
 
-    // sum[j] += sum over rows of x - center, squares[j] += sum over rows of (x - center)^2; scale
-    // and shift are not read.
-    void (*add_moments)(const ChannelNorm<T>&, T* sum, T* squares);
+    // sum[j] += sum over rows of x - center, squares[j] += sum over rows of (x - center)^2, rows
+    // and center as in ChannelNorm.
+    void (*add_moments)(const T* x, int64_t size, int64_t period, const T* center, T* sum,
+                        T* squares);
     // y = activation(z); activation as in CorrelateTiles.
     void (*normalize)(const ChannelNorm<T>&, Activation, T* y);
     // With gradient = dy * activation'(z), here of any activation:
     // sum[j] += sum over rows of gradient, products[j] += sum over rows of gradient * (x - center)
-    void (*add_grad_moments)(const ChannelNorm<T>&, const T* dy, Activation, T* sum, T* products);
-    // dx = gradient * scale + (x - center) * slope + offset, slope and offset being (period) too
+    void (*add_grad_moments)(const ChannelNorm<T>&, const T* dy, Activation, const T* center,
+                             T* sum, T* products);
+    // dx = gradient * scale + x * slope + offset, slope and offset being (period) too
     void (*normalize_grad)(const ChannelNorm<T>&, const T* dy, Activation, const T* slope,
                            const T* offset, T* dx);
 

@@ -57,7 +57,7 @@ void fold(const Pixels& all, const T* row, double* total) {
     }
 }
 
-// Coefficients of the kernels, a row of each.
+// Coefficients of the kernels, a row of each: z = x * scale + shift.
 template <class T>
 struct Coefficients {
     T *center, *scale, *shift;
@@ -65,15 +65,16 @@ struct Coefficients {
     void set(const Pixels& all, const T* mean, const T* inv_std, const Affine<T>& affine) const {
         const FlushDenormals flush;
         for (int64_t c = 0; c < all.channels; ++c) {
+            const double bias = affine.bias ? double(affine.bias[c]) : 0;
             center[c] = mean[c];
             scale[c] = affine.weight ? affine.weight[c] * inv_std[c] : inv_std[c];
-            shift[c] = affine.bias ? affine.bias[c] : T(0);
+            shift[c] = T(bias - double(mean[c]) * double(scale[c]));
         }
         for (T* row : {center, scale, shift}) spread(all, row);
     }
 
     ChannelNorm<T> of(const Pixels& all, const T* x, int64_t size) const {
-        return {x, size, all.period, center, scale, shift};
+        return {x, size, all.period, scale, shift};
     }
 };
 
@@ -125,8 +126,7 @@ void slot_moments(const Kernels<T>& kernels, const Pixels& all, const T* x,
     spread(all, center);
     std::fill(sum, sum + all.period, T(0));
     std::fill(squares, squares + all.period, T(0));
-    kernels.add_moments({x, pixels * all.channels, all.period, center, nullptr, nullptr}, sum,
-                        squares);
+    kernels.add_moments(x, pixels * all.channels, all.period, center, sum, squares);
     double* mean = workspace.first(slot);
     double* deviation = workspace.second(slot);
     fold(all, sum, mean);
@@ -190,7 +190,7 @@ void grad_sums(const Kernels<T>& kernels, const Pixels& all, const T* dy, const 
         std::fill(products, products + all.period, T(0));
         const int64_t first = all.first(slot) * all.channels;
         kernels.add_grad_moments(coefficients.of(all, x + first, all.count(slot) * all.channels),
-                                 dy + first, activation, sum, products);
+                                 dy + first, activation, coefficients.center, sum, products);
         fold(all, sum, workspace.first(slot));
         fold(all, products, workspace.second(slot));
     });
@@ -220,7 +220,7 @@ void set_gradients(const Pixels& all, const T* inv_std, const Coefficients<T>& c
         dbias[c] = T(sum[c]);
         dweight[c] = T(deviations);
         slope[c] = T(-share * deviations * double(inv_std[c]));
-        offset[c] = T(-share * sum[c]);
+        offset[c] = T(-share * sum[c] - double(slope[c]) * double(coefficients.center[c]));
     }
     spread(all, slope);
     spread(all, offset);
