@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include <initializer_list>
 #include <optional>
 
 #include "array_view.h"
@@ -21,6 +22,25 @@ Affine<T> read_affine(const OptionalArray& weight, const OptionalArray& bias, Ac
                       int64_t size) {
     return {read_or_null<T>(weight, "weight", size), read_or_null<T>(bias, "bias", size),
             activation};
+}
+
+const py::array* address(const OptionalArray& array) { return array ? &*array : nullptr; }
+
+// Refuses a result that shares memory with another array of the call; null for one that is not
+// there.
+void check_apart(const py::array* result, const char* name,
+                 std::initializer_list<const py::array*> others) {
+    if (!result) return;
+    const auto* begin = static_cast<const char*>(result->data());
+    const auto* end = begin + result->nbytes();
+    for (const py::array* other : others) {
+        if (!other) continue;
+        const auto* other_begin = static_cast<const char*>(other->data());
+        if (begin < other_begin + other->nbytes() && other_begin < end) {
+            throw py::value_error(std::string(name) +
+                                  " overlaps an input or a result: pass an array of its own");
+        }
+    }
 }
 
 // x is (pixels, channels) with as many channels as `of`.
@@ -64,6 +84,10 @@ void bound_batch_norm_training(const py::array& x, double eps, const OptionalArr
         T* mean_so_far = running_mean ? write<T>(*running_mean, "running_mean", channels) : nullptr;
         T* var_so_far = running_var ? write<T>(*running_var, "running_var", channels) : nullptr;
         T* output = write<T>(y, "y", x.size());
+        const auto inputs = {&x, address(weight), address(bias)};
+        check_apart(address(running_mean), "running_mean", inputs);
+        check_apart(address(running_var), "running_var", inputs);
+        check_apart(address(running_var), "running_var", {address(running_mean)});
         T* means = write<T>(mean, "mean", channels);
         T* factors = write<T>(inv_std, "inv_std", channels);
         const py::gil_scoped_release release;
@@ -88,6 +112,10 @@ void bound_batch_norm_grad(const py::array& dy, const py::array& x, const py::ar
         T* result = dx ? write<T>(*dx, "dx", x.size()) : nullptr;
         T* products = write<T>(dweight, "dweight", channels);
         T* sums = write<T>(dbias, "dbias", channels);
+        const auto others = {&dy, &x, &mean, &inv_std, address(weight), address(bias), address(dx)};
+        check_apart(&dweight, "weight_out", others);
+        check_apart(&dbias, "bias_out", others);
+        check_apart(&dbias, "bias_out", {&dweight});
         const py::gil_scoped_release release;
         if (dx) {
             batch_norm_grad_input<T>(pixels, channels, delta, input, means, factors, affine, result,

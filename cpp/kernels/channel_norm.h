@@ -46,7 +46,7 @@ constexpr int64_t prefetch_distance = 8192 / int64_t(sizeof(T));
 
 template <class T>
 void add_moments(const T* x, int64_t size, int64_t period, const T* center, T* sum, T* squares) {
-    for_rows<T>(size, period, true, [&](auto lanes, auto rows, int64_t column, int64_t at) {
+    const auto add = [&](auto lanes, auto rows, int64_t column, int64_t at) {
         constexpr int W = decltype(lanes)::count;
         using V = Vector<T, W>;
         const V middle = load<T, W>(center + column);
@@ -61,82 +61,78 @@ void add_moments(const T* x, int64_t size, int64_t period, const T* center, T* s
         }
         store<T, W>(sum + column, load<T, W>(sum + column) + differences);
         store<T, W>(squares + column, load<T, W>(squares + column) + their_squares);
-    });
+    };
+    for_rows<T>(size, period, true, add);
 }
 
 template <class T>
 void normalize(const ChannelNorm<T>& norm, Activation activation, T* y) {
-    for_rows<T>(norm.size, norm.period, short_rows<T>(norm.period),
-                [&](auto lanes, auto rows, int64_t column, int64_t at) {
-                    constexpr int W = decltype(lanes)::count;
-                    using V = Vector<T, W>;
-                    const V scale = load<T, W>(norm.scale + column);
-                    const V shift = load<T, W>(norm.shift + column);
+    const auto write = [&](auto lanes, auto rows, int64_t column, int64_t at) {
+        constexpr int W = decltype(lanes)::count;
+        using V = Vector<T, W>;
+        const V scale = load<T, W>(norm.scale + column), shift = load<T, W>(norm.shift + column);
 #pragma GCC unroll 4
-                    for (int row = 0; row < decltype(rows)::count; ++row) {
-                        const int64_t i = at + row * norm.period;
-                        const V z = load<T, W>(norm.x + i) * scale + shift;
-                        store<T, W>(y + i, rectify<T>(activation, z));
-                    }
-                });
+        for (int row = 0; row < decltype(rows)::count; ++row) {
+            const int64_t i = at + row * norm.period;
+            const V z = load<T, W>(norm.x + i) * scale + shift;
+            store<T, W>(y + i, rectify<T>(activation, z));
+        }
+    };
+    for_rows<T>(norm.size, norm.period, short_rows<T>(norm.period), write);
 }
 
 // dy times the activation's derivative at z.
 template <class T, int W>
 inline Vector<T, W> gradient_at(Activation activation, Vector<T, W> dy, Vector<T, W> z) {
-    // The derivatives of the others go by the sign, which is that of their output.
+    // The derivatives of the others are the same at z as at the output.
     if (activation == Activation::sigmoid) z = sigmoid<T, W>(z);
     if (activation == Activation::tanh) z = tanh<T, W>(z);
     return times_derivative<T>(activation, dy, z, T(leaky_relu_slope));
 }
 
 template <class T>
-void add_grad_moments(const ChannelNorm<T>& norm, const T* dy, Activation activation,
-                      const T* center, T* sum, T* products) {
-    for_rows<T>(norm.size, norm.period, true,
-                [&](auto lanes, auto rows, int64_t column, int64_t at) {
-                    constexpr int W = decltype(lanes)::count;
-                    using V = Vector<T, W>;
-                    const V middle = load<T, W>(center + column);
-                    const V scale = load<T, W>(norm.scale + column);
-                    const V shift = load<T, W>(norm.shift + column);
-                    V gradients = {}, their_products = {};
+void add_grad_moments(const ChannelNorm<T>& norm, const T* dy, Activation activation, T* sum,
+                      T* products) {
+    const auto add = [&](auto lanes, auto rows, int64_t column, int64_t at) {
+        constexpr int W = decltype(lanes)::count;
+        using V = Vector<T, W>;
+        const V middle = load<T, W>(norm.center + column);
+        const V scale = load<T, W>(norm.scale + column), shift = load<T, W>(norm.shift + column);
+        V gradients = {}, their_products = {};
 #pragma GCC unroll 4
-                    for (int row = 0; row < decltype(rows)::count; ++row) {
-                        const int64_t i = at + row * norm.period;
-                        prefetch_later(norm.x, i + prefetch_distance<T>);
-                        prefetch_later(dy, i + prefetch_distance<T>);
-                        const V x = load<T, W>(norm.x + i);
-                        const V gradient =
-                            gradient_at<T, W>(activation, load<T, W>(dy + i), x * scale + shift);
-                        gradients += gradient;
-                        their_products += gradient * (x - middle);
-                    }
-                    store<T, W>(sum + column, load<T, W>(sum + column) + gradients);
-                    store<T, W>(products + column, load<T, W>(products + column) + their_products);
-                });
+        for (int row = 0; row < decltype(rows)::count; ++row) {
+            const int64_t i = at + row * norm.period;
+            prefetch_later(norm.x, i + prefetch_distance<T>);
+            prefetch_later(dy, i + prefetch_distance<T>);
+            const V x = load<T, W>(norm.x + i);
+            const V gradient = gradient_at<T, W>(activation, load<T, W>(dy + i), x * scale + shift);
+            gradients += gradient;
+            their_products += gradient * (x - middle);
+        }
+        store<T, W>(sum + column, load<T, W>(sum + column) + gradients);
+        store<T, W>(products + column, load<T, W>(products + column) + their_products);
+    };
+    for_rows<T>(norm.size, norm.period, true, add);
 }
 
 template <class T>
 void normalize_grad(const ChannelNorm<T>& norm, const T* dy, Activation activation, const T* slope,
                     const T* offset, T* dx) {
-    for_rows<T>(norm.size, norm.period, short_rows<T>(norm.period),
-                [&](auto lanes, auto rows, int64_t column, int64_t at) {
-                    constexpr int W = decltype(lanes)::count;
-                    using V = Vector<T, W>;
-                    const V scale = load<T, W>(norm.scale + column);
-                    const V shift = load<T, W>(norm.shift + column);
-                    const V factor = load<T, W>(slope + column),
-                            constant = load<T, W>(offset + column);
+    const auto write = [&](auto lanes, auto rows, int64_t column, int64_t at) {
+        constexpr int W = decltype(lanes)::count;
+        using V = Vector<T, W>;
+        const V middle = load<T, W>(norm.center + column);
+        const V scale = load<T, W>(norm.scale + column), shift = load<T, W>(norm.shift + column);
+        const V factor = load<T, W>(slope + column), constant = load<T, W>(offset + column);
 #pragma GCC unroll 4
-                    for (int row = 0; row < decltype(rows)::count; ++row) {
-                        const int64_t i = at + row * norm.period;
-                        const V x = load<T, W>(norm.x + i);
-                        const V gradient =
-                            gradient_at<T, W>(activation, load<T, W>(dy + i), x * scale + shift);
-                        store<T, W>(dx + i, gradient * scale + (x * factor + constant));
-                    }
-                });
+        for (int row = 0; row < decltype(rows)::count; ++row) {
+            const int64_t i = at + row * norm.period;
+            const V x = load<T, W>(norm.x + i);
+            const V gradient = gradient_at<T, W>(activation, load<T, W>(dy + i), x * scale + shift);
+            store<T, W>(dx + i, gradient * scale + ((x - middle) * factor + constant));
+        }
+    };
+    for_rows<T>(norm.size, norm.period, short_rows<T>(norm.period), write);
 }
 
 }  // namespace

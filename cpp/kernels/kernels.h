@@ -199,10 +199,12 @@ struct FromPoints {
 // A normalisation by channel of `size` values: rows of `period` values, one pixel or several, the
 // last of them perhaps shorter. Each place in a row has its coefficients:
 //   z = x * scale + shift
+// and the center from which its gradients count x.
 template <class T>
 struct ChannelNorm {
     const T* x;
     int64_t size, period;
+    const T* center;
     const T* scale;
     const T* shift;
 };
@@ -309,9 +311,8 @@ struct Kernels {
     void (*normalize)(const ChannelNorm<T>&, Activation, T* y);
     // With gradient = dy * activation'(z), here of any activation:
     // sum[j] += sum over rows of gradient, products[j] += sum over rows of gradient * (x - center)
-    void (*add_grad_moments)(const ChannelNorm<T>&, const T* dy, Activation, const T* center,
-                             T* sum, T* products);
-    // dx = gradient * scale + x * slope + offset, slope and offset being (period) too
+    void (*add_grad_moments)(const ChannelNorm<T>&, const T* dy, Activation, T* sum, T* products);
+    // dx = gradient * scale + (x - center) * slope + offset, slope and offset being (period) too
     void (*normalize_grad)(const ChannelNorm<T>&, const T* dy, Activation, const T* slope,
                            const T* offset, T* dx);
 

@@ -12,7 +12,7 @@
 namespace rot180 {
 namespace {
 
-constexpr int64_t most_slots = 64, fewest_slot_elements = 32768;
+constexpr int64_t most_slots = 64, fewest_slot_elements = 32768, fewest_slot_pixels = 256;
 constexpr int64_t longest_period = 1024;
 
 // The length of a row as the kernels take it: as many pixels as fill whole vectors, four of them at
@@ -32,7 +32,8 @@ struct Pixels {
     Pixels(int64_t pixels, int64_t channels, int64_t width)
         : pixels(pixels), channels(channels), period(row_length(channels, width)) {
         const int64_t per_row = period / channels;
-        const int64_t fewest = divide_up(fewest_slot_elements, channels);
+        const int64_t fewest =
+            std::max(fewest_slot_pixels, divide_up(fewest_slot_elements, channels));
         slot_pixels = divide_up(std::max(fewest, divide_up(pixels, most_slots)), per_row) * per_row;
         slots = divide_up(pixels, slot_pixels);
     }
@@ -74,7 +75,7 @@ struct Coefficients {
     }
 
     ChannelNorm<T> of(const Pixels& all, const T* x, int64_t size) const {
-        return {x, size, all.period, scale, shift};
+        return {x, size, all.period, center, scale, shift};
     }
 };
 
@@ -190,7 +191,7 @@ void grad_sums(const Kernels<T>& kernels, const Pixels& all, const T* dy, const 
         std::fill(products, products + all.period, T(0));
         const int64_t first = all.first(slot) * all.channels;
         kernels.add_grad_moments(coefficients.of(all, x + first, all.count(slot) * all.channels),
-                                 dy + first, activation, coefficients.center, sum, products);
+                                 dy + first, activation, sum, products);
         fold(all, sum, workspace.first(slot));
         fold(all, products, workspace.second(slot));
     });
@@ -220,7 +221,7 @@ void set_gradients(const Pixels& all, const T* inv_std, const Coefficients<T>& c
         dbias[c] = T(sum[c]);
         dweight[c] = T(deviations);
         slope[c] = T(-share * deviations * double(inv_std[c]));
-        offset[c] = T(-share * sum[c] - double(slope[c]) * double(coefficients.center[c]));
+        offset[c] = T(-share * sum[c]);
     }
     spread(all, slope);
     spread(all, offset);

@@ -22,7 +22,7 @@ from rot180.arguments import (
     writable_in_place,
 )
 from rot180.functional.activation import core_activation
-from rot180.functional.results import new_array, result_array
+from rot180.functional.results import new_array
 
 
 def batch_norm(
@@ -211,9 +211,8 @@ def batch_norm_grad_input(
     [0.177, -0.177, 0.177, -0.177]
     """
     arguments = _checked(dy, x, mean, inv_std, weight, bias)
-    _, x, mean, *_ = arguments
-    dw = result_array(weight_out, mean.shape, mean.dtype, arguments, "weight_out")
-    db = result_array(bias_out, mean.shape, mean.dtype, (*arguments, dw), "bias_out")
+    x = arguments[1]
+    dw, db = _sum("weight_out", weight_out, x), _sum("bias_out", bias_out, x)
     dx = new_array(x.shape, x.dtype)
     _core.batch_norm_grad(*arguments, core_activation(activation), dx, dw, db)
     return dx
@@ -261,9 +260,8 @@ def batch_norm_grad_weight(
     [20.0]
     """
     arguments = _checked(dy, x, mean, inv_std, weight, bias)
-    mean = arguments[2]
-    dw = np.empty_like(mean)
-    db = result_array(bias_out, mean.shape, mean.dtype, arguments, "bias_out")
+    x = arguments[1]
+    dw, db = np.empty(x.shape[-1:], x.dtype), _sum("bias_out", bias_out, x)
     _core.batch_norm_grad(*arguments, core_activation(activation), None, dw, db)
     return dw
 
@@ -286,3 +284,10 @@ def _checked(
     expect_shape("dy", dy, x.shape, "the shape of x")
     mean, inv_std = of_each_channel("mean", mean, x), of_each_channel("inv_std", inv_std, x)
     return dy, x, mean, inv_std, *affine_of(weight, bias, x)
+
+
+def _sum(name: str, out: FloatArray | None, x: FloatArray) -> FloatArray:
+    """Where a sum for each channel goes. That it overlaps nothing, the core looks after."""
+    if out is None:
+        return np.empty(x.shape[-1:], x.dtype)
+    return of_each_channel(name, writable_in_place(name, out), x)
