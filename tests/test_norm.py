@@ -354,7 +354,7 @@ def test_errors_name_the_argument(module, call, error, message):
 
 def test_results_may_overlap_nothing():
     for running_mean, running_var in ((BIAS, np.ones(2)), (RUNNING_MEAN, RUNNING_MEAN)):
-        with pytest.raises(ValueError, match="running_.* overlaps an input or a result"):
+        with pytest.raises(ValueError, match=r"running_.* overlaps an input or a result"):
             functional.batch_norm_training(
                 X, WEIGHT, BIAS, running_mean=running_mean, running_var=running_var
             )

@@ -150,11 +150,10 @@ def with_channels(name: str, value: ArrayLike) -> FloatArray:
 
 def of_each_channel(name: str, value: ArrayLike, x: FloatArray) -> FloatArray:
     """An array (C,) of x's dtype, for x (..., C)."""
-    shape = x.shape[-1:]
-    if type(value) is np.ndarray and value.dtype is x.dtype and value.shape == shape:
-        if value.flags.carray:  # nothing to mend: the usual case, told apart in haste
-            return value
     array = float_array(name, value)
+    shape = x.shape[-1:]
+    if array.dtype is x.dtype and array.shape == shape:  # the usual case, told apart in haste
+        return array
     expect_dtype(name, array, "x", x)
     expect_shape(name, array, shape, "one number for each channel of x")
     return array
