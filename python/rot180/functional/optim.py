@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from rot180 import _core
 from rot180.arguments import (
     FLOAT32,
     FLOAT64,
-    FloatArray,
     NumberOrMany,
     OneOrMany,
     adam_betas,
@@ -77,22 +77,12 @@ def adam_step(
     number = positive_int("step", step)
     beta1, beta2 = adam_betas(betas)
     eps = real_number("eps", eps)
-    rows = matching_tensors(param=param, grad=grad, m=m, v=v)
-    for params, grads, ms, vs, lrs, decays in _by_dtype(rows, lr, weight_decay):
-        _core.adam_step(
-            params,
-            grads,
-            ms,
-            vs,
-            lrs,
-            decays,
-            number,
-            beta1,
-            beta2,
-            eps,
-            bool(decoupled),
-            bool(eps_hat),
-        )
+    options = (number, beta1, beta2, eps, bool(decoupled), bool(eps_hat))
+
+    def call(param: Any, grad: Any, m: Any, v: Any, lr: Any, weight_decay: Any) -> None:
+        _core.adam_step(param, grad, m, v, lr, weight_decay, *options)
+
+    _call({"param": param, "grad": grad, "m": m, "v": v}, lr, weight_decay, call)
 
 
 def sgd_step(
@@ -141,18 +131,13 @@ def sgd_step(
     if nesterov and momentum == 0:
         raise ValueError("nesterov=True needs a momentum greater than 0, got momentum=0")
     expect_state("velocity", velocity, "momentum", momentum)
-    rows = matching_tensors(**without_none(param=param, grad=grad, velocity=velocity))
-    for params, grads, *velocities, lrs, decays in _by_dtype(rows, lr, weight_decay):
-        _core.sgd_step(
-            params,
-            grads,
-            velocities[0] if velocities else [],
-            lrs,
-            decays,
-            momentum,
-            bool(nesterov),
-            bool(decoupled),
-        )
+    options = (momentum, bool(nesterov), bool(decoupled))
+
+    def call(param: Any, grad: Any, lr: Any, weight_decay: Any, velocity: Any = ()) -> None:
+        _core.sgd_step(param, grad, velocity, lr, weight_decay, *options)
+
+    tensors = without_none(param=param, grad=grad, velocity=velocity)
+    _call(tensors, lr, weight_decay, call)
 
 
 def rmsprop_step(
@@ -211,22 +196,14 @@ def rmsprop_step(
     expect_state("m", m, "centered", centered)
     expect_state("velocity", velocity, "momentum", momentum)
     tensors = without_none(param=param, grad=grad, v=v, m=m, velocity=velocity)
-    rows = matching_tensors(**tensors)
-    for *columns, lrs, decays in _by_dtype(rows, lr, weight_decay):
-        lists = dict(zip(tensors, columns, strict=True))
-        _core.rmsprop_step(
-            lists["param"],
-            lists["grad"],
-            lists["v"],
-            lists.get("m", []),
-            lists.get("velocity", []),
-            lrs,
-            decays,
-            alpha,
-            eps,
-            momentum,
-            bool(decoupled),
-        )
+    options = (alpha, eps, momentum, bool(decoupled))
+
+    def call(
+        param: Any, grad: Any, v: Any, lr: Any, weight_decay: Any, m: Any = (), velocity: Any = ()
+    ) -> None:
+        _core.rmsprop_step(param, grad, v, m, velocity, lr, weight_decay, *options)
+
+    _call(tensors, lr, weight_decay, call)
 
 
 def ema_step(average: OneOrMany, param: OneOrMany, *, decay: float) -> None:
@@ -305,14 +282,43 @@ def clip_grad_norm(grad: OneOrMany, max_norm: float) -> float:
     return norm
 
 
-def _by_dtype(
-    rows: list[tuple[FloatArray, ...]], lr: NumberOrMany, weight_decay: NumberOrMany
-) -> Iterator[list[list[Any]]]:
-    """As `_columns_by_dtype`, with a list of lr and one of weight_decay at the end."""
+def _call(
+    tensors: dict[str, OneOrMany],
+    lr: NumberOrMany,
+    weight_decay: NumberOrMany,
+    call: Callable[..., None],
+) -> None:
+    """Call a kernel with all tensors, those of each dtype in a call of their own.
+
+    `call` takes lists by the tensors' names, and lists of lr and weight_decay.
+    """
+    lists = list(tensors.values())
+    if _have_the_same_shapes(lists):
+        # Mostly a kernel can take them as they are. The core looks at all of them before it writes;
+        # if it refuses, what follows mends them, or says what is wrong.
+        with suppress(TypeError, ValueError):
+            lrs = number_for_each("lr", lr, len(lists[0]))
+            decays = number_for_each("weight_decay", weight_decay, len(lists[0]))
+            return call(**tensors, lr=lrs, weight_decay=decays)
+    rows = matching_tensors(**tensors)
     lrs = number_for_each("lr", lr, len(rows))
     decays = number_for_each("weight_decay", weight_decay, len(rows))
+    names = [*tensors, "lr", "weight_decay"]
     options = zip(rows, lrs, decays, strict=True)
-    return _columns_by_dtype([(*row, *numbers) for row, *numbers in options])
+    for columns in _columns_by_dtype([(*row, *numbers) for row, *numbers in options]):
+        call(**dict(zip(names, columns, strict=True)))
+    return None
+
+
+def _have_the_same_shapes(lists: list[Any]) -> bool:
+    """Whether all are lists, and of arrays that have the shapes of those in the first one."""
+    if not all(type(arrays) is list for arrays in lists):
+        return False
+    try:
+        shapes = [array.shape for array in lists[0]]
+        return all([array.shape for array in arrays] == shapes for arrays in lists[1:])
+    except AttributeError:
+        return False
 
 
 def _columns_by_dtype(rows: list[tuple[Any, ...]]) -> Iterator[list[list[Any]]]:

@@ -42,6 +42,8 @@ def options_of(group: Mapping[str, Any]) -> dict[str, Any]:
 
 def groups_of_one_call(groups: list[Group]) -> list[list[int]]:
     """Return indices of the groups whose other options are the same, in lists."""
+    if len(groups) == 1:
+        return [[0]]
     calls: list[tuple[dict[str, Any], list[int]]] = []
     for index, group in enumerate(groups):
         shared = {k: v for k, v in options_of(group).items() if k not in OPTIONS_OF_A_TENSOR}

@@ -211,6 +211,8 @@ class Optimizer(ABC):
 
     def _joined_state(self, members: list[int]) -> State:
         first, *others = (self._states[i] for i in members)
+        if not others:
+            return first
         return {
             kind: [*arrays, *(array for state in others for array in state[kind])]
             for kind, arrays in first.items()
