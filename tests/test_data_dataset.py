@@ -109,7 +109,7 @@ def test_arrays_of_any_layout(odd):
     x, _ = Dataset(odd, LABELS[: len(odd)]).batch([5, 1])
     np.testing.assert_array_equal(x, np.asarray(odd)[[5, 1]])
     assert x.flags.c_contiguous
-    assert x.dtype.isnative
+    assert x.dtype is np.dtype(x.dtype.char), "native, and known at first sight"
 
 
 def test_large_batches_come_from_the_pool():

@@ -8,6 +8,8 @@ damaged files, in test_io.py; F23, labels and losses, in test_loss.py and test_t
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -220,6 +222,16 @@ def test_f7_unusual_arrays_are_as_if_copied(dtype):
         functional.conv2d(pixel.copy(), weight, **case.options),
         "zero strides",
     )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_f7_an_equal_dtype_becomes_the_one_that_is_known_at_first_sight(dtype):
+    """Results have their input's dtype: another object slowed every call behind it."""
+    known = np.dtype(dtype)
+    x = np.ones((1, 2, 2, 1), known.newbyteorder("="))
+    for array in (x, x[:, ::-1], pickle.loads(pickle.dumps(x.astype(known)))):
+        assert functional.relu(array).dtype is known
+        assert functional.avg_pool2d(array, 2).dtype is known
 
 
 def test_f7_an_output_that_cannot_be_written_is_refused():

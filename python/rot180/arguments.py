@@ -58,7 +58,10 @@ def float_array(name: str, value: ArrayLike) -> FloatArray:
             f"{name} has dtype {array.dtype}, expected float32 or float64: "
             f"pass {name}.astype(numpy.float32)"
         )
-    return np.require(array, native, ("C", "A"))
+    # An equal dtype may be another object, as those of unpickled arrays are. What is computed from
+    # the array would have it too, and would be looked at closely each time.
+    known = FLOAT32 if native == FLOAT32 else FLOAT64
+    return np.require(array, known, ("C", "A")).view(known)
 
 
 def float_arrays(**arrays: ArrayLike) -> list[FloatArray]:

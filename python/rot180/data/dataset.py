@@ -133,7 +133,8 @@ def _rows(name: str, value: npt.ArrayLike) -> Array:
             f"{name} has shape {array.shape}: expected at least one sample along the first axis"
         )
     # Rows are gathered in place; from anything else NumPy would copy the whole array each time.
-    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
+    known = np.dtype(array.dtype.char)  # native, and the object that layers know at first sight
+    return np.require(array, known, ["C", "A"]).view(known)
 
 
 def _checked_indices(indices: npt.ArrayLike, count: int) -> npt.NDArray[np.intp]:
