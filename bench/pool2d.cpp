@@ -18,6 +18,7 @@ struct NamedPool2d {
 const NamedPool2d shapes[] = {
     {"n128 h28 w28 c6 r2 s2 x2", {128, 28, 28, 6, 2, 2, 14, 14, 2, 2, 0, 0, 0, 0}},    // LeNet-5
     {"n128 h24 w24 c64 r2 s2 x2", {128, 24, 24, 64, 2, 2, 12, 12, 2, 2, 0, 0, 0, 0}},  // MNIST CNN
+    {"n512 h26 w26 c10 r2 s2 x2", {512, 26, 26, 10, 2, 2, 13, 13, 2, 2, 0, 0, 0, 0}},  // R19
     {"n8 h112 w112 c64 r3 s3 p1 x2",
      {8, 112, 112, 64, 3, 3, 56, 56, 2, 2, 1, 1, 1, 1}},  // ResNet-50
 };
@@ -26,34 +27,34 @@ template <class T>
 struct Operands {
     explicit Operands(const Pool2dShape& shape)
         : x(shape.input_size()), y(shape.output_size()), index(size_t(shape.output_size())) {
-        rot180::max_pool2d<T>(shape, x.data(), y.data(), index.data());
+        rot180::max_pool2d(shape, x.data(), y.data(), index.data());
     }
     Operand<T> x, y;
-    std::vector<int32_t> index;
+    std::vector<uint8_t> index;  // taps, as the layer keeps them
 };
 
 template <class T>
 void add_passes(const NamedPool2d& named) {
     const Pool2dShape& s = named.shape;
     const double values = double(sizeof(T)) * double(s.input_size() + s.output_size());
-    const double indices = double(sizeof(int32_t)) * double(s.output_size());
+    const double indices = double(s.output_size());
     const auto add_pass = [&](const char* operation, double bytes, auto pass) {
         add<T>(operation, named.name, 0, bytes, [s, pass] {
             auto memory = std::make_shared<Operands<T>>(s);
             return [=] { pass(s, memory->x.data(), memory->y.data(), memory->index.data()); };
         });
     };
-    add_pass("max_pool2d", values + indices, [](const Pool2dShape& s, T* x, T* y, int32_t* index) {
-        rot180::max_pool2d<T>(s, x, y, index);
+    add_pass("max_pool2d", values + indices, [](const Pool2dShape& s, T* x, T* y, uint8_t* index) {
+        rot180::max_pool2d(s, x, y, index);
     });
     add_pass("max_pool2d_grad_input", values + indices,
-             [](const Pool2dShape& s, T* x, T* y, int32_t* index) {
-                 rot180::max_pool2d_grad_input<T>(s, y, index, x);
+             [](const Pool2dShape& s, T* x, T* y, uint8_t* index) {
+                 rot180::max_pool2d_grad_input(s, y, index, x);
              });
-    add_pass("avg_pool2d", values, [](const Pool2dShape& s, T* x, T* y, int32_t*) {
+    add_pass("avg_pool2d", values, [](const Pool2dShape& s, T* x, T* y, uint8_t*) {
         rot180::avg_pool2d<T>(s, true, x, y);
     });
-    add_pass("avg_pool2d_grad_input", values, [](const Pool2dShape& s, T* x, T* y, int32_t*) {
+    add_pass("avg_pool2d_grad_input", values, [](const Pool2dShape& s, T* x, T* y, uint8_t*) {
         rot180::avg_pool2d_grad_input<T>(s, true, y, x);
     });
 }

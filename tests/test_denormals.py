@@ -124,6 +124,15 @@ def operations(dtype, tiny):
         "avg_pool2d_grad_input": lambda: (
             f.avg_pool2d_grad_input(full((8, 20, 20, 24)), X_SHAPE, 2),
         ),
+        "adaptive_avg_pool2d": lambda: (f.adaptive_avg_pool2d(x, 9),),
+        "adaptive_avg_pool2d_grad_input": lambda: (
+            f.adaptive_avg_pool2d_grad_input(full((8, 20, 20, 24)), X_SHAPE),
+        ),
+        "upsample2d": lambda: (f.upsample2d(x, 2), f.upsample2d(x, 2, mode="bilinear")),
+        "upsample2d_grad_input": lambda: (
+            f.upsample2d_grad_input(full((8, 80, 80, 24)), X_SHAPE, 2),
+            f.upsample2d_grad_input(full((8, 80, 80, 24)), X_SHAPE, 2, mode="bilinear"),
+        ),
         "add": lambda: (f.add(x, x), f.add(x, -half, activation="leaky_relu")),
         "add_grad_input": lambda: (f.add_grad_input(large(X_SHAPE), activation="relu", y=x),),
         "affine2d": lambda: (f.affine2d(x, [[1, 0, 0.5], [0, 1, 0.5]]),),

@@ -16,6 +16,7 @@ import pytest
 import geometries
 import rot180
 from comparison import assert_exact, assert_exact_passes, assert_same
+from guard_bands import guarded
 from rot180 import functional, reference
 
 DTYPES = [np.float32, np.float64]
@@ -83,20 +84,6 @@ def test_f5_every_group_count(groups):
             (2, 4, 5, groups * inputs), (3, 2, inputs, groups * outputs), 1, 1, groups=groups
         )
         assert_exact_passes(functional, case, np.float32)
-
-
-def guarded(array):
-    """A copy of `array` with NaN on both sides in memory, and a function that looks after them."""
-    band = 1024
-    memory = np.full(array.size + 2 * band, np.nan, array.dtype)
-    middle = memory[band:-band].reshape(array.shape)
-    middle[...] = array
-
-    def check():
-        assert np.isnan(memory[:band]).all(), "written before the array"
-        assert np.isnan(memory[-band:]).all(), "written past the array"
-
-    return middle, check
 
 
 BOTH_WAYS = [

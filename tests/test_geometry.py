@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 
 import numpy as np
@@ -350,6 +351,24 @@ def test_shapes_may_be_lists_and_arrays(shape):
 def test_pooling_errors_name_the_argument(options, error, message):
     with pytest.raises(error, match=message):
         pool2d_geometry(X, **options)
+
+
+@pytest.mark.parametrize("window", range(1, 5))
+@pytest.mark.parametrize("stride", range(1, 6))
+def test_ceil_mode_is_pytorchs(window, stride):
+    """The size rounded up, less one where the last window would begin in the padding after x."""
+    for size in range(1, 9):
+        for padding in range(window):
+            out = math.ceil((size + 2 * padding - window) / stride) + 1
+            if (out - 1) * stride >= size + padding:
+                out -= 1
+            arguments = ((1, size, 3, 1), (window, 1), (stride, 1), (padding, 0))
+            if out < 1:
+                with pytest.raises(ValueError, match=f"kernel covers {window} in height"):
+                    pool2d_geometry(*arguments, ceil_mode=True)
+            else:
+                geometry = pool2d_geometry(*arguments, ceil_mode=True)
+                assert geometry.output_shape == (1, out, 3, 1)
 
 
 def test_no_pooling_window_lies_wholly_in_the_padding():

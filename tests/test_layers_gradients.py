@@ -84,6 +84,24 @@ CASES = {
         lambda rng: rot180.AvgPool2d(3, 2, 1, count_include_pad=False),
         (6, 5, 2),
     ),
+    "max_pool2d beyond the image": (
+        lambda rng: rot180.MaxPool2d(2, 3, ceil_mode=True),
+        (7, 4, 2),
+    ),
+    "max_pool2d of many taps": (lambda rng: rot180.MaxPool2d((17, 16), 1), (18, 17, 1)),
+    "avg_pool2d beyond the image": (
+        lambda rng: rot180.AvgPool2d((3, 2), 2, 1, ceil_mode=True),
+        (5, 6, 2),
+    ),
+    "adaptive_avg_pool2d": (lambda rng: rot180.AdaptiveAvgPool2d((3, 4)), (5, 6, 2)),
+    "global_avg_pool2d": (lambda rng: rot180.GlobalAvgPool2d(), (3, 4, 2)),
+    "upsample 2d": (lambda rng: rot180.Upsample((2, 1.5)), (3, 4, 2)),
+    "upsample 2d, to fewer": (lambda rng: rot180.Upsample(0.5), (5, 4, 2)),
+    "upsample 2d bilinear": (lambda rng: rot180.Upsample((2, 1.7), "bilinear"), (3, 4, 2)),
+    "upsample 2d bilinear, corners aligned": (
+        lambda rng: rot180.Upsample(2, "bilinear", align_corners=True),
+        (3, 4, 2),
+    ),
     "identity": (lambda rng: rot180.Identity(), (3, 4)),
     "reshape": (lambda rng: rot180.Reshape((2, 6)), (3, 4)),
     "residual": (

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import rot180
 from comparison import assert_close, assert_same
+from guard_bands import guarded
 from rot180 import functional, reference
 
 DTYPES = [np.float32, np.float64]
@@ -24,7 +25,7 @@ def pools(draw):
     size = tuple(max(1, k - sum(p)) + number(0, 7) for k, p in zip(kernel, padding, strict=True))
     stride = draw(st.one_of(st.none(), st.tuples(st.integers(1, 5), st.integers(1, 5))))
     shape = (number(0, 3), *size, number(1, 21))
-    return shape, kernel, {"stride": stride, "padding": padding}
+    return shape, kernel, {"stride": stride, "padding": padding, "ceil_mode": draw(st.booleans())}
 
 
 # Few different values, so that ties abound.
@@ -43,11 +44,17 @@ def test_max_pool_is_exact(dtype, pool):
     assert_same(y, expected, "y")
     assert_same(indices, expected_indices, "indices")
     assert_same(functional.max_pool2d(x, kernel, **options), expected, "y without indices")
+    y, taps = functional.max_pool2d(x, kernel, **options, return_taps=True)
+    _, expected_taps = reference.max_pool2d(x, kernel, **options, return_taps=True)
+    assert_same(y, expected, "y with taps")
+    assert_same(taps, expected_taps, "taps")
     dy = integers(y.shape, dtype, 1)
     dx = functional.max_pool2d_grad_input(dy, indices, shape, kernel, **options)
     expected = reference.max_pool2d_grad_input(dy, indices, shape, kernel, **options)
     assert_same(dx, expected, "dx")
     assert dx.sum() == dy.sum(), "every dy goes to exactly one pixel"
+    dx = functional.max_pool2d_grad_input(dy, taps, shape, kernel, **options)
+    assert_same(dx, expected, "dx from taps")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -65,18 +72,127 @@ def test_avg_pool_is_within_rounding(dtype, pool, count_include_pad):
     assert_close(dx, expected, kernel[0] * kernel[1], 3.0, "dx")
 
 
+@st.composite
+def adaptive_pools(draw):
+    shape = draw(st.tuples(*(st.integers(0, 3), *[st.integers(1, 12)] * 2, st.integers(1, 21))))
+    return shape, draw(st.tuples(st.integers(1, 12), st.integers(1, 12)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=100, deadline=None)
+@given(pool=adaptive_pools())
+def test_adaptive_pool_is_within_rounding(dtype, pool):
+    shape, size = pool
+    x = integers(shape, dtype)
+    y = functional.adaptive_avg_pool2d(x, size)
+    assert_same(y, reference.adaptive_avg_pool2d(x, size), "y")  # one rounding: the division
+    dy = integers(y.shape, dtype, 1)
+    dx = functional.adaptive_avg_pool2d_grad_input(dy, shape)
+    expected = reference.adaptive_avg_pool2d_grad_input(dy.astype(np.float64), shape)
+    assert_close(dx, expected, float(np.prod(size)), 3.0, "dx")
+
+
+def test_adaptive_windows_of_one_size_are_average_pooling():
+    x = integers((2, 9, 8, 5), np.float32)
+    assert_same(functional.adaptive_avg_pool2d(x, (3, 2)), functional.avg_pool2d(x, (3, 4)), "y")
+    mean = x.mean(axis=(1, 2), dtype=np.float64)
+    assert_close(functional.adaptive_avg_pool2d(x, 1)[:, 0, 0], mean, 1, 3.0, "of whole images")
+
+
+# Pixels of more than 256 taps to a window and of fewer; windows that touch, overlap, leave gaps.
+WINDOWS = [
+    ((2, 8, 6), 2, {}),
+    ((2, 9, 7), 3, {"stride": 2, "padding": 1}),
+    ((1, 7, 9), (2, 3), {"stride": (3, 1), "ceil_mode": True}),
+    ((1, 18, 17), 17, {"stride": 1}),
+]
+
+
+def every_pass(x, kernel, options, module):
+    """Results of every pooling of x, and of their gradients with dy as large as they are."""
+    y, indices = module.max_pool2d(x, kernel, **options, return_indices=True)
+    mean = module.avg_pool2d(x, kernel, **options)
+    adaptive = module.adaptive_avg_pool2d(x, (3, 2))
+    results = {
+        "max_pool2d": y,
+        "indices": indices,
+        "max_pool2d_grad_input": module.max_pool2d_grad_input(
+            y, indices, x.shape, kernel, **options
+        ),
+        "avg_pool2d": mean,
+        "avg_pool2d_grad_input": module.avg_pool2d_grad_input(y, x.shape, kernel, **options),
+        "adaptive_avg_pool2d": adaptive,
+        "adaptive_avg_pool2d_grad_input": module.adaptive_avg_pool2d_grad_input(
+            integers(adaptive.shape, x.dtype), x.shape
+        ),
+    }
+    if np.prod(kernel) ** (1 if isinstance(kernel, tuple) else 2) <= 256:
+        _, results["taps"] = module.max_pool2d(x, kernel, **options, return_taps=True)
+        results["dx from taps"] = module.max_pool2d_grad_input(
+            y, results["taps"], x.shape, kernel, **options
+        )
+    return results
+
+
+def assert_as_reference(x, kernel, options):
+    expected = every_pass(x, kernel, options, reference)
+    for name, actual in every_pass(x, kernel, options, functional).items():
+        if "avg" in name and "grad" in name:
+            assert_close(actual, expected[name], 9, 3.0, name)
+        else:
+            assert_same(actual, expected[name], name)
+
+
 @pytest.mark.parametrize("name", rot180.build_info()["instruction_sets"])
-def test_every_instruction_set(name, instruction_set):
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_number_of_channels_with_every_instruction_set(name, dtype, instruction_set):
+    """F5: vectors of every width, and of every overlap at the end."""
     instruction_set(name)
-    for dtype in DTYPES:
-        for channels in (1, 3, 16, 37):
-            x = integers((2, 9, 8, channels), dtype)
-            y, indices = functional.max_pool2d(x, 3, stride=2, padding=1, return_indices=True)
-            expected = reference.max_pool2d(x, 3, stride=2, padding=1, return_indices=True)
-            assert_same(y, expected[0], "y")
-            assert_same(indices, expected[1], "indices")
-            average = functional.avg_pool2d(x, (2, 3), padding=1)
-            assert_same(average, reference.avg_pool2d(x, (2, 3), padding=1), "average")
+    for channels in (*range(1, 36), 63, 64, 65):
+        assert_as_reference(integers((1, 5, 6, channels), dtype), 2, {})
+    for shape, kernel, options in WINDOWS:
+        for channels in (1, 3, 10, 16, 37):
+            assert_as_reference(integers((*shape, channels), dtype), kernel, options)
+
+
+@pytest.mark.parametrize("name", rot180.build_info()["instruction_sets"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 6, 10, 16, 19])
+def test_nothing_beyond_an_array_is_read_or_written(name, channels, instruction_set, monkeypatch):
+    """F6, with NaN on both sides of every array of numbers."""
+    instruction_set(name)
+    checks = []
+
+    def guarded_array(shape, dtype):
+        array = np.zeros(shape, dtype)
+        if array.dtype.kind == "f":
+            array, check = guarded(array)
+            checks.append(check)
+        return array
+
+    monkeypatch.setattr(rot180.functional.pool2d, "new_array", guarded_array)
+    for shape, kernel, options in WINDOWS:
+        for dtype in DTYPES:
+            x, _ = guarded(integers((*shape, channels), dtype))
+            assert_as_reference(x, kernel, options)
+    assert checks
+    for check in checks:
+        check()
+
+
+def test_a_window_left_over_at_the_end():
+    """As PyTorch has it; a window beyond the padding counts what is within."""
+    x = np.arange(1.0, 31).reshape(5, 6, 1)
+    for module in (functional, reference):
+        y = module.max_pool2d(x, 2, ceil_mode=True)[:, :, 0]
+        assert y.tolist() == [[8, 10, 12], [20, 22, 24], [26, 28, 30]]
+        options = {"stride": 2, "padding": 1, "ceil_mode": True}
+        y = module.max_pool2d(x, 3, **options)[:, :, 0]
+        assert y.tolist() == [[8, 10, 12, 12], [20, 22, 24, 24], [26, 28, 30, 30]]
+        y = module.avg_pool2d(x, 3, **options, count_include_pad=False)[:, :, 0]
+        assert y.tolist() == [[4.5, 6, 8, 9], [13.5, 15, 17, 18], [22.5, 24, 26, 27]]
+        y = module.avg_pool2d(x, 3, **options)[:, :, 0]
+        expected = [[2, 4, 16 / 3, 3], [9, 15, 17, 9], [10, 16, 52 / 3, 9]]
+        np.testing.assert_allclose(y, expected, rtol=1e-15)
 
 
 def test_a_tie_goes_to_the_first_maximum_alone():
@@ -123,6 +239,24 @@ def test_foreign_indices_are_refused():
                 module.max_pool2d_grad_input(dy, indices, (1, 4, 4, 3), 2)
 
 
+@pytest.mark.parametrize("module", [functional, reference])
+def test_taps_there_are_not_are_refused(module):
+    dy = np.ones((1, 2, 2, 3), np.float32)
+    taps = np.zeros(dy.shape, np.uint8)
+    taps[0, 1, 1, 2] = 4
+    with pytest.raises(ValueError, match="indices"):
+        module.max_pool2d_grad_input(dy, taps, (1, 4, 4, 3), 2)
+    assert module.max_pool2d_grad_input(dy, taps, (1, 6, 6, 3), 3).sum() == 12
+
+
+@pytest.mark.parametrize("module", [functional, reference])
+def test_the_gradient_of_a_tap_in_the_padding_goes_nowhere(module):
+    """A foreign one: max_pool2d never chooses it."""
+    dy, taps = np.ones((1, 1, 1)), np.zeros((1, 1, 1), np.uint8)
+    dx = module.max_pool2d_grad_input(dy, taps, (1, 1, 1), 2, padding=((1, 0), (1, 0)))
+    assert dx.tolist() == [[[0]]]
+
+
 def test_one_image_comes_back_unbatched():
     x = integers((5, 6, 4), np.float32)
     y, indices = functional.max_pool2d(x, 2, return_indices=True)
@@ -132,6 +266,9 @@ def test_one_image_comes_back_unbatched():
     average = functional.avg_pool2d(x, 2)
     assert average.shape == (2, 3, 4)
     assert functional.avg_pool2d_grad_input(average, x.shape, 2).shape == x.shape
+    adaptive = functional.adaptive_avg_pool2d(x, (2, 1))
+    assert adaptive.shape == (2, 1, 4)
+    assert functional.adaptive_avg_pool2d_grad_input(adaptive, x.shape).shape == x.shape
 
 
 @pytest.mark.parametrize(
@@ -155,6 +292,26 @@ def test_one_image_comes_back_unbatched():
             ),
             "indices has shape",
         ),
+        (
+            lambda x: functional.max_pool2d(x, 2, return_indices=True, return_taps=True),
+            "return_indices and return_taps are both True",
+        ),
+        (
+            lambda x: functional.max_pool2d(x, (2, 129), padding=(0, 128), return_taps=True),
+            r"kernel_size \(2, 129\) has 258 taps, more than the 256 that uint8 counts",
+        ),
+        (
+            lambda x: functional.max_pool2d_grad_input(
+                x[:, :3], np.zeros((1, 3, 4, 3), np.uint8), (1, 4, 132, 3), (2, 129), stride=1
+            ),
+            "has 258 taps",
+        ),
+        (lambda x: functional.adaptive_avg_pool2d(x, 0), "output_size must be from 1"),
+        (lambda x: functional.adaptive_avg_pool2d(x, 2.0), "output_size must be an int"),
+        (lambda x: functional.adaptive_avg_pool2d(x[0, 0], 2), "expected .N, H, W, C."),
+        (lambda x: functional.adaptive_avg_pool2d(x, 2**31 - 1), "too many"),
+        (lambda x: functional.adaptive_avg_pool2d_grad_input(x, (4, 4, 3)), "input_shape"),
+        (lambda x: functional.adaptive_avg_pool2d_grad_input(x, (1, 4, 4, 5)), "dy has shape"),
     ],
 )
 def test_errors_name_the_argument(call, message):

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from finite_differences import assert_gradient
 from rot180.geometry import pool2d_geometry
 from rot180.reference import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_grad_input,
     avg_pool2d,
     avg_pool2d_grad_input,
     max_pool2d,
@@ -28,7 +30,13 @@ POOLS = {
     "same": ((2, 5, 7, 1), {"kernel_size": 3, "stride": 2, "padding": "same"}),
     "one window": ((2, 3, 4, 2), {"kernel_size": (3, 4)}),
     "window larger than x": ((1, 2, 2, 3), {"kernel_size": 4, "stride": 1, "padding": 2}),
+    "window beyond x": ((2, 6, 5, 2), {"kernel_size": (3, 2), "stride": (2, 3), "ceil_mode": True}),
+    "window beyond the padding": (
+        (1, 6, 8, 2),
+        {"kernel_size": 3, "stride": (2, 3), "padding": 1, "ceil_mode": True},
+    ),
 }
+KERNEL = ("kernel_size", "stride")
 pools = pytest.mark.parametrize(("shape", "options"), POOLS.values(), ids=POOLS.keys())
 
 
@@ -72,15 +80,43 @@ def test_max_is_the_first_largest_of_each_window(shape, options, dtype):
     np.testing.assert_array_equal(max_pool2d(x, **options), y)
 
 
+@pools
+def test_taps_are_the_indices_within_the_window(shape, options):
+    x = np.random.default_rng(0).integers(0, 3, shape).astype(np.float64)  # full of ties
+    _, indices = max_pool2d(x, return_indices=True, **options)
+    y, chosen = max_pool2d(x, return_taps=True, **options)
+    assert chosen.dtype == np.uint8
+    geometry = pool2d_geometry(shape, **options)
+    (_, kw), (sh, sw), ((top, _), (left, _)) = (
+        geometry.kernel_size,
+        geometry.stride,
+        geometry.padding,
+    )
+    i, j = np.arange(y.shape[1])[:, None, None], np.arange(y.shape[2])[:, None]
+    pixels = (i * sh - top + chosen // kw) * shape[2] + j * sw - left + chosen % kw
+    np.testing.assert_array_equal(pixels, indices)
+    dy = np.arange(1.0, y.size + 1).reshape(y.shape)
+    np.testing.assert_array_equal(
+        max_pool2d_grad_input(dy, chosen, shape, **options),
+        max_pool2d_grad_input(dy, indices, shape, **options),
+    )
+
+
 @pytest.mark.parametrize("include_pad", [True, False])
 @pools
 def test_mean_of_each_window(shape, options, include_pad):
     x = np.random.default_rng(0).integers(-9, 9, shape).astype(np.float64)
     y = avg_pool2d(x, count_include_pad=include_pad, **options)
-    area = np.prod(np.broadcast_to(options["kernel_size"], 2))
+    (top, bottom), (left, right) = pool2d_geometry(shape, **options).padding
+    # Counted in an image of ones, with a border of ones for the padding if that counts.
+    ones = np.ones((shape[1] + 2 * 9, shape[2] + 2 * 9))
+    ones[: 9 - top], ones[9 + shape[1] + bottom :] = 0, 0
+    ones[:, : 9 - left], ones[:, 9 + shape[2] + right :] = 0, 0
+    (kh, kw), (sh, sw) = (getattr(pool2d_geometry(shape, **options), name) for name in KERNEL)
     for i, j, rows, columns in windows(shape, options):
         window = x[:, rows.start : rows.stop, columns.start : columns.stop]
-        count = area if include_pad else len(rows) * len(columns)
+        p, q = 9 + i * sh - top, 9 + j * sw - left
+        count = ones[p : p + kh, q : q + kw].sum() if include_pad else len(rows) * len(columns)
         np.testing.assert_allclose(y[:, i, j], window.sum(axis=(1, 2)) / count, rtol=1e-15)
 
 
@@ -101,6 +137,57 @@ def test_mean_gradient_by_finite_differences(shape, options, include_pad):
     dy = np.random.default_rng(1).normal(size=avg_pool2d(x, **options).shape)
     dx = avg_pool2d_grad_input(dy, shape, **options)
     assert_gradient(dx, lambda x: float((avg_pool2d(x, **options) * dy).sum()), x)
+
+
+ADAPTIVE = {
+    "whole windows": ((2, 6, 4, 3), (3, 2)),
+    "overlapping": ((1, 5, 7, 2), (3, 4)),
+    "more outputs than pixels": ((2, 2, 3, 1), (5, 4)),
+    "one": ((2, 4, 3, 2), 1),
+}
+adaptive_pools = pytest.mark.parametrize(("shape", "size"), ADAPTIVE.values(), ids=ADAPTIVE.keys())
+
+
+@adaptive_pools
+def test_adaptive_windows_are_even_and_cover_every_pixel(shape, size):
+    """What a window is made of, read off its gradient; its value is their mean."""
+    x = np.random.default_rng(0).normal(size=shape)
+    y = adaptive_avg_pool2d(x, size)
+    counts, seen = set(), np.zeros(shape[1:3])
+    for i, j in np.ndindex(y.shape[1:3]):
+        dy = np.zeros(y.shape)
+        dy[:, i, j] = 1
+        shares = adaptive_avg_pool2d_grad_input(dy, shape)[0, :, :, 0]
+        np.testing.assert_allclose((shares[..., None] * x).sum(axis=(1, 2)), y[:, i, j], rtol=1e-12)
+        inside = shares > 0
+        assert np.ptp(shares[inside]) == 0
+        counts.add((inside.any(axis=1).sum(), inside.any(axis=0).sum()))
+        seen += inside
+    assert seen.min() > 0
+    rows, columns = ({pair[axis] for pair in counts} for axis in (0, 1))
+    assert max(rows) - min(rows) <= 1
+    assert max(columns) - min(columns) <= 1
+
+
+def test_adaptive_means_as_pytorch_has_them():
+    x = np.arange(1.0, 31).reshape(5, 6, 1)
+    y = adaptive_avg_pool2d(x, (3, 4))[:, :, 0]
+    assert y.tolist() == [
+        [4.5, 5.5, 7.5, 8.5],
+        [13.5, 14.5, 16.5, 17.5],
+        [22.5, 23.5, 25.5, 26.5],
+    ]
+    dx = adaptive_avg_pool2d_grad_input(np.arange(1.0, 13).reshape(3, 4, 1), (5, 6, 1))
+    assert dx[0, :, 0].tolist() == [0.25, 0.75, 0.5, 0.75, 1.75, 1.0]
+    assert dx[4, :, 0].tolist() == [2.25, 4.75, 2.5, 2.75, 5.75, 3.0]
+
+
+@adaptive_pools
+def test_adaptive_gradient_by_finite_differences(shape, size):
+    x = distinct(shape)
+    dy = np.random.default_rng(1).normal(size=adaptive_avg_pool2d(x, size).shape)
+    dx = adaptive_avg_pool2d_grad_input(dy, shape)
+    assert_gradient(dx, lambda x: float((adaptive_avg_pool2d(x, size) * dy).sum()), x)
 
 
 @settings(max_examples=200, deadline=None)

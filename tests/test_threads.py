@@ -104,11 +104,34 @@ def every_normalisation(dtype):
     )
 
 
+def every_pooling_and_upsampling(dtype):
+    x = np.random.default_rng(0).normal(size=(16, 40, 41, 24)).astype(dtype)
+    y, indices = functional.max_pool2d(x, 3, stride=2, padding=1, return_indices=True)
+    small, taps = functional.max_pool2d(x, 2, ceil_mode=True, return_taps=True)
+    average = functional.avg_pool2d(x, 3, stride=2)
+    adaptive = functional.adaptive_avg_pool2d(x, (7, 9))
+    larger = functional.upsample2d(x, 1.5, mode="bilinear")
+    twice = functional.upsample2d(x, 2)
+    return digest(
+        y,
+        indices,
+        taps,
+        functional.max_pool2d_grad_input(y, indices, x.shape, 3, stride=2, padding=1),
+        functional.max_pool2d_grad_input(small, taps, x.shape, 2, ceil_mode=True),
+        average,
+        functional.avg_pool2d_grad_input(average, x.shape, 3, stride=2),
+        adaptive,
+        functional.adaptive_avg_pool2d_grad_input(adaptive, x.shape),
+        larger,
+        functional.upsample2d_grad_input(larger, x.shape, 1.5, mode="bilinear"),
+        twice,
+        functional.upsample2d_grad_input(twice, x.shape, 2),
+    )
+
+
 def everything_else(dtype):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(16, 40, 40, 24)).astype(dtype)
-    y, indices = functional.max_pool2d(x, 3, stride=2, padding=1, return_indices=True)
-    average = functional.avg_pool2d(x, 3, stride=2)
     logits = rng.normal(size=(3000, 10)).astype(dtype)
     labels = rng.integers(0, 10, 3000)
     loss, probabilities = functional.softmax_cross_entropy(logits, labels)
@@ -132,10 +155,6 @@ def everything_else(dtype):
     through = {"activation": "sigmoid", "y": product}
     db = np.empty(50, dtype)
     return digest(
-        y,
-        functional.max_pool2d_grad_input(y, indices, x.shape, 3, stride=2, padding=1),
-        average,
-        functional.avg_pool2d_grad_input(average, x.shape, 3, stride=2),
         functional.sigmoid(x),
         functional.sigmoid_grad_input(other, x),
         functional.gelu(x),
@@ -202,6 +221,11 @@ def test_transposed_convolutions_have_the_same_bits(how, name, dtype, assert_sam
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_normalisation_has_the_same_bits(dtype, assert_same_bits):
     assert_same_bits(every_normalisation, dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pooling_and_upsampling_have_the_same_bits(dtype, assert_same_bits):
+    assert_same_bits(every_pooling_and_upsampling, dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -7,6 +7,7 @@ void bind_activation(pybind11::module_& module);
 void bind_affine2d(pybind11::module_& module);
 void bind_conv2d(pybind11::module_& module);
 void bind_pool2d(pybind11::module_& module);
+void bind_resize2d(pybind11::module_& module);
 void bind_memory(pybind11::module_& module);
 void bind_dropout(pybind11::module_& module);
 void bind_loss(pybind11::module_& module);
@@ -21,6 +22,7 @@ PYBIND11_MODULE(_core, module) {
     bind_affine2d(module);
     bind_conv2d(module);
     bind_pool2d(module);
+    bind_resize2d(module);
     bind_memory(module);
     bind_dropout(module);
     bind_loss(module);

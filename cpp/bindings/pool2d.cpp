@@ -32,45 +32,64 @@ Pool2dShape make_shape(std::array<int64_t, 4> input, std::array<int64_t, 4> outp
     return shape;
 }
 
-// An index is h * width + w in 32 bits.
-void check_index_range(const Pool2dShape& shape) {
+// body(I{}) with the type of the indices: 32 bits for the pixels of an image, 8 for the taps of a
+// window.
+template <class Body>
+void with_index_type(const Pool2dShape& shape, const py::array& indices, const Body& body) {
+    if (py::array_t<uint8_t>::check_(indices)) {
+        if (shape.kernel_height * shape.kernel_width > 256) {
+            throw py::value_error("max_pool2d: taps of a window of more than 256 have no index");
+        }
+        return body(uint8_t{});
+    }
     if (shape.height * shape.width > INT32_MAX) {
         throw py::value_error("max_pool2d: an image of more than 2**31 - 1 pixels has no index");
     }
+    body(int32_t{});
 }
 
 void bound_max_pool2d(const Pool2dShape& shape, const py::array& x, py::array y,
-                      std::optional<py::array> index) {
-    if (index) check_index_range(shape);
+                      std::optional<py::array> indices) {
     with_float_type(x, "x", [&](auto zero) {
         using T = decltype(zero);
         const T* input = read<T>(x, "x", shape.input_size());
         T* output = write<T>(y, "y", shape.output_size());
-        int32_t* chosen = index ? write<int32_t>(*index, "indices", shape.output_size()) : nullptr;
-        const py::gil_scoped_release release;
-        max_pool2d<T>(shape, input, output, chosen);
+        if (!indices) {
+            const py::gil_scoped_release release;
+            return max_pool2d<T, uint8_t>(shape, input, output, nullptr);
+        }
+        with_index_type(shape, *indices, [&](auto index) {
+            auto* chosen = write<decltype(index)>(*indices, "indices", shape.output_size());
+            const py::gil_scoped_release release;
+            max_pool2d(shape, input, output, chosen);
+        });
     });
 }
 
 void bound_max_pool2d_grad_input(const Pool2dShape& shape, const py::array& dy,
-                                 const py::array& index, py::array dx) {
-    check_index_range(shape);
+                                 const py::array& indices, py::array dx) {
     with_float_type(dy, "dy", [&](auto zero) {
         using T = decltype(zero);
         const T* delta = read<T>(dy, "dy", shape.output_size());
-        const int32_t* chosen = read<int32_t>(index, "indices", shape.output_size());
         T* result = write<T>(dx, "dx", shape.input_size());
-        bool valid = false;
-        {
-            const py::gil_scoped_release release;
-            valid = valid_pool_indices(shape, chosen);
-            if (valid) max_pool2d_grad_input<T>(shape, delta, chosen, result);
-        }
-        if (!valid) {
-            throw py::value_error("indices must be pixel numbers from 0 to " +
-                                  std::to_string(shape.height * shape.width - 1) +
-                                  " as max_pool2d returns them");
-        }
+        with_index_type(shape, indices, [&](auto index) {
+            const auto* chosen = read<decltype(index)>(indices, "indices", shape.output_size());
+            bool valid = false;
+            {
+                const py::gil_scoped_release release;
+                valid = valid_pool_indices(shape, chosen);
+                if (valid) max_pool2d_grad_input(shape, delta, chosen, result);
+            }
+            if (!valid) {
+                const bool taps = sizeof(index) == 1;
+                const int64_t count =
+                    taps ? shape.kernel_height * shape.kernel_width : shape.height * shape.width;
+                throw py::value_error(std::string("indices must be ") +
+                                      (taps ? "taps of the window" : "pixel numbers") +
+                                      " from 0 to " + std::to_string(count - 1) +
+                                      " as max_pool2d returns them");
+            }
+        });
     });
 }
 

@@ -209,42 +209,66 @@ struct ChannelNorm {
     const T* shift;
 };
 
-// One output row of a pooling: window columns clipped by the kernel, window rows by the driver.
-template <class T>
-struct PoolRow {
-    const T* x;  // the image's channel 0 at (first_row, 0)
-    int64_t x_row_stride, width, channels;
-    int64_t first_row, rows;  // rows of x in the window
-    int64_t kernel_width, stride_w, pad_left;
+// Along one axis: the `count` pixels from `first` on that an output is made of, or the outputs that
+// a pixel is part of. `at` is what each of the rows below says.
+struct Span {
+    int32_t first, count;
+    int64_t at;
+};
+
+// One output row of max pooling, `rows` rows of x. Row r and column s of a window have the index
+// index_start + r*index_row_step + s + at.
+template <class T, class I>
+struct MaxPoolRow {
+    const T* x;
+    int64_t x_row_stride, channels;
+    int64_t rows;
+    const Span* windows;  // out_width of them, columns of x
     int64_t out_width;
     T* y;
-    int32_t* index;  // max only; may be null
-    const T* count;  // average only: the cells to divide by, for each output column
+    I* index;  // may be null
+    int32_t index_start, index_row_step;
 };
 
-// One input row of max pooling's gradient: every window that covers it, in rows of dy.
-template <class T>
+// One input row of its gradient: `rows` rows of dy whose windows cover it. The pixel's own index in
+// row i and column j of them is index_start + at - i*index_row_step - j*index_column_step.
+template <class T, class I>
 struct MaxPoolGradRow {
-    const T* dy;  // (out_height, out_width, channels) of this image
-    const int32_t* index;
-    int64_t out_width, channels;
-    int64_t first_row, rows;  // rows of dy whose windows cover the input row
-    int64_t kernel_width, stride_w, pad_left;
+    const T* dy;
+    const I* index;
+    int64_t row_stride, channels;
+    int64_t rows;
+    const Span* windows;  // `width` of them, columns of dy
     int64_t width;
-    int32_t row_index;  // h * width
+    int32_t index_start, index_row_step, index_column_step;
     T* dx;
 };
 
-// One input row of average pooling's gradient.
+// One row of means over windows: y[j] = sum of x over `rows` rows and the columns of windows[j],
+// divided by cells * at.
 template <class T>
-struct AvgPoolGradRow {
-    const T* dy;
-    int64_t out_width, channels;
-    int64_t first_row, rows;
-    int64_t kernel_width, stride_w, pad_left;
+struct MeanRow {
+    const T* x;
+    int64_t x_row_stride, channels;
+    int64_t rows;
+    const Span* windows;
     int64_t width;
-    const T* count;  // (out_height, out_width)
-    T* dx;
+    int64_t cells;
+    T* y;
+};
+
+// One row of weighted sums over windows: y[j] = sum over r, s of
+//     row_weights[r] * column_weights[at + s] * x[r, first + s].
+template <class T>
+struct WeightedRow {
+    const T* x;
+    int64_t x_row_stride, channels;
+    int64_t rows;
+    const Span* windows;
+    int64_t width;
+    const T* row_weights;
+    const T* column_weights;
+    T* y;
 };
 
 // param -= alpha * m / (sqrt(v) * scale + eps); see adam_step for where the constants come from.
@@ -316,10 +340,12 @@ struct Kernels {
     void (*normalize_grad)(const ChannelNorm<T>&, const T* dy, Activation, const T* slope,
                            const T* offset, T* dx);
 
-    void (*max_pool_row)(const PoolRow<T>&);
-    void (*avg_pool_row)(const PoolRow<T>&);
-    void (*max_pool_grad_row)(const MaxPoolGradRow<T>&);
-    void (*avg_pool_grad_row)(const AvgPoolGradRow<T>&);
+    void (*max_pool_row)(const MaxPoolRow<T, int32_t>&);
+    void (*max_pool_grad_row)(const MaxPoolGradRow<T, int32_t>&);
+    void (*max_pool_tap_row)(const MaxPoolRow<T, uint8_t>&);
+    void (*max_pool_tap_grad_row)(const MaxPoolGradRow<T, uint8_t>&);
+    void (*mean_row)(const MeanRow<T>&);
+    void (*weighted_row)(const WeightedRow<T>&);
 
     // y[i] = activation(x[i]); y may be x.
     void (*activate)(Activation, int64_t size, const T* x, T alpha, T* y);

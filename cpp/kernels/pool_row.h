@@ -1,4 +1,6 @@
-// Pooling kernels: one row of output (forward) or of input (gradient), vectors over channels.
+// Max-pooling kernels: one row of output (forward) or of input (gradient), vectors over channels.
+// Hardware does not foresee the step from the rows of one window to those of the next, so the
+// forward pass asks for these itself.
 #pragma once
 
 #include "kernels.h"
@@ -7,113 +9,84 @@
 namespace rot180 {
 namespace {
 
-struct Range {
-    int64_t first, last;  // [first, last)
-};
-
-// Columns of x that the window of output column j covers.
-template <class Row>
-inline Range window_columns(const Row& row, int64_t j) {
-    const int64_t first = j * row.stride_w - row.pad_left;
-    const int64_t last = first + row.kernel_width;
-    return {first < 0 ? 0 : first, last > row.width ? row.width : last};
+template <class T, class I, bool indexed>
+inline void max_pool_windows(const MaxPoolRow<T, I>& row) {
+    with_lanes<T>(row.channels, [&](auto lanes) {
+        constexpr int W = decltype(lanes)::count;
+        using Indices = Vector<IntOf<T>, W>;
+        for (int64_t j = 0; j < row.out_width; ++j) {
+            const Span columns = row.windows[j];
+            const T* window = row.x + columns.first * row.channels;
+            T* y = row.y + j * row.channels;
+            I* index = indexed ? row.index + j * row.channels : nullptr;
+            with_count<2, 3>(columns.count, [&](auto count) {
+                for_overlapping_lanes<W>(row.channels, [&](int64_t channel) {
+                    const T* line = window + channel;
+                    Vector<T, W> best = load<T, W>(line);
+                    Indices chosen = {}, here = {};
+                    for (int64_t r = 0; r < row.rows; ++r, line += row.x_row_stride) {
+                        for (int64_t s = 0; s < count; ++s) {
+                            const auto value = load<T, W>(line + s * row.channels);
+                            prefetch(line, s * row.channels + row.rows * row.x_row_stride);
+                            // Greater, or the first NaN.
+                            const Indices take = ~(value <= best) & (best == best);
+                            best = take ? value : best;
+                            if (indexed) chosen = take ? here + IntOf<T>(s) : chosen;
+                        }
+                        if (indexed) here += IntOf<T>(row.index_row_step);
+                    }
+                    store<T, W>(y + channel, best);
+                    if (indexed) {
+                        chosen += IntOf<T>(row.index_start + columns.at);
+                        store_as<I, W>(index + channel, chosen);
+                    }
+                });
+            });
+        }
+    });
 }
 
-// Output columns whose windows cover column q of x; the lower bound is a ceiling.
-template <class Row>
-inline Range covering_columns(const Row& row, int64_t q) {
-    const int64_t padded = q + row.pad_left;
-    const int64_t first =
-        padded < row.kernel_width ? 0 : (padded - row.kernel_width) / row.stride_w + 1;
-    const int64_t last = padded / row.stride_w + 1;
-    return {first, last > row.out_width ? row.out_width : last};
-}
-
-template <class T>
-void max_pool_row(const PoolRow<T>& row) {
-    for (int64_t j = 0; j < row.out_width; ++j) {
-        const Range columns = window_columns(row, j);
-        for_lanes<T>(row.channels, [&](auto lanes, int64_t channel) {
-            constexpr int W = decltype(lanes)::count;
-            using I = Vector<IntOf<T>, W>;
-            const T* corner = row.x + columns.first * row.channels + channel;
-            Vector<T, W> best = load<T, W>(corner);
-            I chosen = I{} + IntOf<T>(row.first_row * row.width + columns.first);
-            for (int64_t r = 0; r < row.rows; ++r) {
-                for (int64_t q = columns.first; q < columns.last; ++q) {
-                    const auto value =
-                        load<T, W>(row.x + r * row.x_row_stride + q * row.channels + channel);
-                    // Greater, or the first NaN.
-                    const I take = ~(value <= best) & (best == best);
-                    best = take ? value : best;
-                    chosen = take ? I{} + IntOf<T>((row.first_row + r) * row.width + q) : chosen;
-                }
-            }
-            store<T, W>(row.y + j * row.channels + channel, best);
-            if (row.index) {
-                for (int lane = 0; lane < W; ++lane) {
-                    row.index[j * row.channels + channel + lane] = int32_t(chosen[lane]);
-                }
-            }
-        });
+template <class T, class I>
+void max_pool_row(const MaxPoolRow<T, I>& row) {
+    if (row.index) {
+        max_pool_windows<T, I, true>(row);
+    } else {
+        max_pool_windows<T, I, false>(row);
     }
 }
 
-template <class T>
-void avg_pool_row(const PoolRow<T>& row) {
-    for (int64_t j = 0; j < row.out_width; ++j) {
-        const Range columns = window_columns(row, j);
-        for_lanes<T>(row.channels, [&](auto lanes, int64_t channel) {
+// Gathers: every pixel asks the windows that cover it whether they chose it, so that no two threads
+// write to one.
+template <class T, class I>
+void max_pool_grad_row(const MaxPoolGradRow<T, I>& row) {
+    with_lanes<T>(row.channels, [&](auto lanes) {
+        with_count<1>(row.rows, [&](auto rows) {
             constexpr int W = decltype(lanes)::count;
-            Vector<T, W> sum = {};
-            for (int64_t r = 0; r < row.rows; ++r) {
-                for (int64_t q = columns.first; q < columns.last; ++q) {
-                    sum += load<T, W>(row.x + r * row.x_row_stride + q * row.channels + channel);
-                }
+            for (int64_t q = 0; q < row.width; ++q) {
+                const Span windows = row.windows[q];
+                const T* dy = row.dy + windows.first * row.channels;
+                const I* index = row.index + windows.first * row.channels;
+                T* dx = row.dx + q * row.channels;
+                const IntOf<T> corner = row.index_start + windows.at;
+                with_count<1, 2>(windows.count, [&](auto count) {
+                    for_overlapping_lanes<W>(row.channels, [&](int64_t channel) {
+                        Vector<T, W> sum = {};
+                        for (int64_t i = 0; i < rows; ++i) {
+                            for (int64_t j = 0; j < count; ++j) {
+                                const int64_t from =
+                                    i * row.row_stride + j * row.channels + channel;
+                                const auto chosen = load_as<IntOf<T>, W>(index + from);
+                                const IntOf<T> here = corner - int32_t(i) * row.index_row_step -
+                                                      int32_t(j) * row.index_column_step;
+                                sum += chosen == here ? load<T, W>(dy + from) : Vector<T, W>{};
+                            }
+                        }
+                        store<T, W>(dx + channel, sum);
+                    });
+                });
             }
-            store<T, W>(row.y + j * row.channels + channel, sum / row.count[j]);
         });
-    }
-}
-
-// Gathers: every input pixel asks the windows that cover it, so no two threads write one cell.
-template <class T>
-void max_pool_grad_row(const MaxPoolGradRow<T>& row) {
-    for (int64_t q = 0; q < row.width; ++q) {
-        const Range columns = covering_columns(row, q);
-        const IntOf<T> here = row.row_index + int32_t(q);
-        for_lanes<T>(row.channels, [&](auto lanes, int64_t channel) {
-            constexpr int W = decltype(lanes)::count;
-            Vector<T, W> sum = {};
-            for (int64_t i = row.first_row; i < row.first_row + row.rows; ++i) {
-                for (int64_t j = columns.first; j < columns.last; ++j) {
-                    const int64_t at = (i * row.out_width + j) * row.channels + channel;
-                    const auto chosen = __builtin_convertvector((load<int32_t, W>(row.index + at)),
-                                                                Vector<IntOf<T>, W>);
-                    sum += chosen == here ? load<T, W>(row.dy + at) : Vector<T, W>{};
-                }
-            }
-            store<T, W>(row.dx + q * row.channels + channel, sum);
-        });
-    }
-}
-
-template <class T>
-void avg_pool_grad_row(const AvgPoolGradRow<T>& row) {
-    for (int64_t q = 0; q < row.width; ++q) {
-        const Range columns = covering_columns(row, q);
-        for_lanes<T>(row.channels, [&](auto lanes, int64_t channel) {
-            constexpr int W = decltype(lanes)::count;
-            Vector<T, W> sum = {};
-            for (int64_t i = row.first_row; i < row.first_row + row.rows; ++i) {
-                for (int64_t j = columns.first; j < columns.last; ++j) {
-                    sum += load<T, W>(row.dy + (i * row.out_width + j) * row.channels + channel) /
-                           row.count[i * row.out_width + j];
-                }
-            }
-            store<T, W>(row.dx + q * row.channels + channel, sum);
-        });
-    }
+    });
 }
 
 }  // namespace

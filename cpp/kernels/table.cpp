@@ -15,6 +15,7 @@
 #include "outer_product.h"
 #include "pack_lines.h"
 #include "pool_row.h"
+#include "resample_row.h"
 #include "softmax.h"
 #include "winograd.h"
 
@@ -44,10 +45,12 @@ constexpr Kernels<T> kernels() {
         normalize<T>,
         add_grad_moments<T>,
         normalize_grad<T>,
-        max_pool_row<T>,
-        avg_pool_row<T>,
-        max_pool_grad_row<T>,
-        avg_pool_grad_row<T>,
+        max_pool_row<T, int32_t>,
+        max_pool_grad_row<T, int32_t>,
+        max_pool_row<T, uint8_t>,
+        max_pool_grad_row<T, uint8_t>,
+        mean_row<T>,
+        weighted_row<T>,
         activate<T>,
         add<T>,
         activate_grad<T>,

@@ -59,6 +59,24 @@ inline void store(T* to, Vector<T, W> value) {
     memcpy(to, &value, sizeof value);
 }
 
+// Integers kept in fewer bits. To read them, compilers find the instruction where lanes are read
+// one by one, and none in a conversion; to write them, one where no step does more than halve.
+template <class To, int W, class From>
+inline Vector<To, W> load_as(const From* from) {
+    To lanes[W];
+    for (int i = 0; i < W; ++i) lanes[i] = To(from[i]);
+    return load<To, W>(lanes);
+}
+template <class To, int W, class From>
+inline void store_as(To* to, From value) {
+    if constexpr (sizeof(To) == 1) {
+        const auto halves = __builtin_convertvector(value, Vector<int16_t, W>);
+        store<To, W>(to, __builtin_convertvector(halves, Vector<To, W>));
+    } else {
+        store<To, W>(to, __builtin_convertvector(value, Vector<To, W>));
+    }
+}
+
 // The first `lanes` lanes, fewer than a vector has: pieces of fixed sizes, because a copy of
 // variable size would be a call.
 template <class T>
@@ -164,6 +182,37 @@ inline void for_lanes(int64_t size, Body&& body) {
     int64_t i = 0;
     for (; i + width<T> <= size; i += width<T>) body(Lanes<width<T>>{}, i);
     for (; i < size; ++i) body(Lanes<1>{}, i);
+}
+
+// body(Lanes<W>) with the widest vectors that `size` values fill, down to one lane.
+template <class T, int W = width<T>, class Body>
+inline void with_lanes(int64_t size, Body&& body) {
+    if constexpr (W > 1) {
+        if (size < W) return with_lanes<T, W / 2>(size, body);
+    }
+    body(Lanes<W>{});
+}
+
+// body(i) in steps of W up to `size`, at least W; the last step overlaps the one before it where W
+// does not divide size, for results that may be computed twice.
+template <int W, class Body>
+inline void for_overlapping_lanes(int64_t size, Body&& body) {
+    const int64_t last = size - W;
+    for (int64_t i = 0;; i = i + W < last ? i + W : last) {
+        body(i);
+        if (i == last) return;
+    }
+}
+
+template <int64_t N>
+struct Count {
+    constexpr operator int64_t() const { return N; }
+};
+
+// body(count), known to the compiler where it is one of `known`.
+template <int64_t... known, class Body>
+inline void with_count(int64_t count, Body&& body) {
+    if (!((count == known ? (body(Count<known>{}), true) : false) || ...)) body(count);
 }
 
 }  // namespace

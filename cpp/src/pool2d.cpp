@@ -4,86 +4,77 @@
 #include <atomic>
 #include <initializer_list>
 #include <stdexcept>
-#include <string>
+#include <type_traits>
 #include <vector>
 
 #include "instruction_set.h"
-#include "parallel.h"
+#include "resampling.h"
 
 namespace rot180 {
 namespace {
 
-struct Range {
-    int64_t first, count;
+// One axis of a Pool2dShape.
+struct Axis {
+    int64_t size, kernel, out, stride, pad, pad_after;
 };
 
-// Rows of x that the window of output row i covers.
-Range window_rows(const Pool2dShape& shape, int64_t i) {
-    const int64_t first = i * shape.stride_h - shape.pad_top;
-    const int64_t inside = std::max<int64_t>(first, 0);
-    return {inside, std::min(first + shape.kernel_height, shape.height) - inside};
+Axis vertical(const Pool2dShape& s) {
+    return {s.height, s.kernel_height, s.out_height, s.stride_h, s.pad_top, s.pad_bottom};
+}
+Axis horizontal(const Pool2dShape& s) {
+    return {s.width, s.kernel_width, s.out_width, s.stride_w, s.pad_left, s.pad_right};
 }
 
-// Output rows whose windows cover row h of x. The lower bound is a ceiling, both are clamped.
-Range covering_rows(const Pool2dShape& shape, int64_t h) {
-    const int64_t padded = h + shape.pad_top;
-    const int64_t first =
-        padded < shape.kernel_height ? 0 : (padded - shape.kernel_height) / shape.stride_h + 1;
-    const int64_t last = std::min(padded / shape.stride_h + 1, shape.out_height);
-    return {first, std::max<int64_t>(last - first, 0)};
-}
+Images images(const Pool2dShape& s) { return {s.batch, s.height, s.width, s.channels}; }
 
-// Cells that count for the average along one axis, for output i.
-int64_t cells(int64_t i, int64_t stride, int64_t pad, int64_t pad_after, int64_t kernel,
-              int64_t size, bool count_include_pad) {
-    const int64_t first = i * stride - pad, last = first + kernel;
-    if (count_include_pad) return std::min(last, size + pad_after) - first;
-    return std::min(last, size) - std::max<int64_t>(first, 0);
-}
-
-// What each output pixel divides by, (out_height, out_width).
-template <class T>
-std::vector<T> counts(const Pool2dShape& shape, bool count_include_pad) {
-    std::vector<T> result;
-    result.reserve(size_t(shape.out_height * shape.out_width));
-    for (int64_t i = 0; i < shape.out_height; ++i) {
-        const int64_t rows = cells(i, shape.stride_h, shape.pad_top, shape.pad_bottom,
-                                   shape.kernel_height, shape.height, count_include_pad);
-        for (int64_t j = 0; j < shape.out_width; ++j) {
-            const int64_t columns = cells(j, shape.stride_w, shape.pad_left, shape.pad_right,
-                                          shape.kernel_width, shape.width, count_include_pad);
-            result.push_back(T(rows * columns));
-        }
+// What the windows cover of x; `at` is which of its taps a window's first pixel is under.
+Windows windows(const Axis& axis) {
+    Windows result;
+    result.reserve(size_t(axis.out));
+    for (int64_t i = 0; i < axis.out; ++i) {
+        const int64_t begin = i * axis.stride - axis.pad;
+        const int64_t first = std::max<int64_t>(begin, 0);
+        const int64_t last = std::min(begin + axis.kernel, axis.size);
+        result.push_back({int32_t(first), int32_t(last - first), first - begin});
     }
     return result;
 }
 
-// body(image, row) for every row of every image.
-template <class Body>
-void parallel_image_rows(const Pool2dShape& shape, int64_t rows, const Body& body) {
-    const int64_t tasks = shape.batch * rows;
-    const double operations =
-        double(shape.output_size()) * double(shape.kernel_height) * double(shape.kernel_width) / 2;
-    parallel_for(tasks, team_size(tasks, operations),
-                 [&](int64_t task, int) { body(task / rows, task % rows); });
+// The same; `at` is how many cells count for the mean.
+Windows mean_windows(const Axis& axis, bool count_include_pad) {
+    Windows result = windows(axis);
+    for (int64_t i = 0; i < axis.out; ++i) {
+        const int64_t begin = i * axis.stride - axis.pad;
+        const int64_t end = std::min(begin + axis.kernel, axis.size + axis.pad_after);
+        result[i].at = count_include_pad ? end - begin : result[i].count;
+    }
+    return result;
 }
 
-template <class T>
-PoolRow<T> pool_row(const Pool2dShape& shape, const T* x, T* y, int64_t n, int64_t i) {
-    const Range window = window_rows(shape, i);
-    PoolRow<T> row = {};
-    row.x_row_stride = shape.width * shape.channels;
-    row.x = x + (n * shape.height + window.first) * row.x_row_stride;
-    row.width = shape.width;
-    row.channels = shape.channels;
-    row.first_row = window.first;
-    row.rows = window.count;
-    row.kernel_width = shape.kernel_width;
-    row.stride_w = shape.stride_w;
-    row.pad_left = shape.pad_left;
-    row.out_width = shape.out_width;
-    row.y = y + (n * shape.out_height + i) * shape.out_width * shape.channels;
-    return row;
+double operations(const Pool2dShape& shape) {
+    return double(shape.output_size()) * double(shape.kernel_height) * double(shape.kernel_width) /
+           2;
+}
+
+// An index of 32 bits counts the pixels of an image, one of 8 the taps of a window.
+template <class I>
+inline constexpr bool counts_taps = std::is_same_v<I, uint8_t>;
+
+template <class T, class I>
+auto max_pool_row() {
+    if constexpr (counts_taps<I>) return kernels<T>().max_pool_tap_row;
+    if constexpr (!counts_taps<I>) return kernels<T>().max_pool_row;
+}
+template <class T, class I>
+auto max_pool_grad_row() {
+    if constexpr (counts_taps<I>) return kernels<T>().max_pool_tap_grad_row;
+    if constexpr (!counts_taps<I>) return kernels<T>().max_pool_grad_row;
+}
+
+// How far the index grows from one row of x to the next.
+template <class I>
+int32_t index_row_step(const Pool2dShape& shape) {
+    return int32_t(counts_taps<I> ? shape.kernel_width : shape.width);
 }
 
 }  // namespace
@@ -113,89 +104,98 @@ void Pool2dShape::validate() const {
     }
 }
 
-template <class T>
-void max_pool2d(const Pool2dShape& shape, const T* x, T* y, int32_t* index) {
-    const Kernels<T>& kernels = rot180::kernels<T>();
-    parallel_image_rows(shape, shape.out_height, [&](int64_t n, int64_t i) {
-        PoolRow<T> row = pool_row(shape, x, y, n, i);
-        if (index) row.index = index + (row.y - y);
-        kernels.max_pool_row(row);
-    });
+template <class T, class I>
+void max_pool2d(const Pool2dShape& shape, const T* x, T* y, I* index) {
+    const auto kernel = max_pool_row<T, I>();
+    Windows rows = windows(vertical(shape)), columns = windows(horizontal(shape));
+    if (!counts_taps<I>) {
+        for (Span& span : rows) span.at = span.first;
+        for (Span& span : columns) span.at = span.first;
+    }
+    const int64_t x_row = shape.width * shape.channels, y_row = shape.out_width * shape.channels;
+    parallel_rows(shape.batch, shape.out_height, shape.kernel_height * x_row, operations(shape),
+                  [&](int64_t n, int64_t i) {
+                      MaxPoolRow<T, I> row = {};
+                      row.x = x + (n * shape.height + rows[i].first) * x_row;
+                      row.x_row_stride = x_row;
+                      row.channels = shape.channels;
+                      row.rows = rows[i].count;
+                      row.windows = columns.data();
+                      row.out_width = shape.out_width;
+                      row.y = y + (n * shape.out_height + i) * y_row;
+                      row.index = index ? index + (row.y - y) : nullptr;
+                      row.index_row_step = index_row_step<I>(shape);
+                      row.index_start = int32_t(rows[i].at * row.index_row_step);
+                      kernel(row);
+                  });
 }
 
-bool valid_pool_indices(const Pool2dShape& shape, const int32_t* index) {
-    const uint32_t pixels = uint32_t(shape.height * shape.width);
+template <class I>
+bool valid_pool_indices(const Pool2dShape& shape, const I* index) {
+    using Unsigned = std::make_unsigned_t<I>;  // in which negative numbers are too large
+    const int64_t count =
+        counts_taps<I> ? shape.kernel_height * shape.kernel_width : shape.height * shape.width;
+    const Unsigned last = Unsigned(count - 1);
     std::atomic<bool> valid{true};
-    parallel_elements(shape.output_size(), 0.5, [&](int64_t first, int64_t count, int) {
-        bool all = true;
-        for (int64_t i = first; i < first + count; ++i) all &= uint32_t(index[i]) < pixels;
-        if (!all) valid = false;
+    parallel_elements(shape.output_size(), 0.5, [&](int64_t first, int64_t size, int) {
+        Unsigned wrong = 0;
+        for (int64_t i = first; i < first + size; ++i) wrong |= Unsigned(Unsigned(index[i]) > last);
+        if (wrong) valid = false;
     });
     return valid;
 }
 
-template <class T>
-void max_pool2d_grad_input(const Pool2dShape& shape, const T* dy, const int32_t* index, T* dx) {
-    const Kernels<T>& kernels = rot180::kernels<T>();
-    const int64_t image_out = shape.out_height * shape.out_width * shape.channels;
-    parallel_image_rows(shape, shape.height, [&](int64_t n, int64_t h) {
-        const Range covering = covering_rows(shape, h);
-        MaxPoolGradRow<T> row = {};
-        row.dy = dy + n * image_out;
-        row.index = index + n * image_out;
-        row.out_width = shape.out_width;
+template <class T, class I>
+void max_pool2d_grad_input(const Pool2dShape& shape, const T* dy, const I* index, T* dx) {
+    const auto kernel = max_pool_grad_row<T, I>();
+    Windows rows = transposed(windows(vertical(shape)), shape.height);
+    Windows columns = transposed(windows(horizontal(shape)), shape.width);
+    if (!counts_taps<I>) {
+        for (int64_t h = 0; h < shape.height; ++h) rows[h].at = h;
+        for (int64_t w = 0; w < shape.width; ++w) columns[w].at = w;
+    }
+    const int64_t dx_row = shape.width * shape.channels, dy_row = shape.out_width * shape.channels;
+    parallel_rows(shape.batch, shape.height, dx_row, operations(shape), [&](int64_t n, int64_t h) {
+        const int64_t at = (n * shape.out_height + rows[h].first) * dy_row;
+        MaxPoolGradRow<T, I> row = {};
+        row.dy = dy + at;
+        row.index = index + at;
+        row.row_stride = dy_row;
         row.channels = shape.channels;
-        row.first_row = covering.first;
-        row.rows = covering.count;
-        row.kernel_width = shape.kernel_width;
-        row.stride_w = shape.stride_w;
-        row.pad_left = shape.pad_left;
+        row.rows = rows[h].count;
+        row.windows = columns.data();
         row.width = shape.width;
-        row.row_index = int32_t(h * shape.width);
-        row.dx = dx + (n * shape.height + h) * shape.width * shape.channels;
-        kernels.max_pool_grad_row(row);
+        row.index_start = int32_t(rows[h].at * index_row_step<I>(shape));
+        if (counts_taps<I>) {
+            row.index_row_step = int32_t(shape.stride_h * shape.kernel_width);
+            row.index_column_step = int32_t(shape.stride_w);
+        }
+        row.dx = dx + (n * shape.height + h) * dx_row;
+        kernel(row);
     });
 }
 
 template <class T>
 void avg_pool2d(const Pool2dShape& shape, bool count_include_pad, const T* x, T* y) {
-    const Kernels<T>& kernels = rot180::kernels<T>();
-    const std::vector<T> count = counts<T>(shape, count_include_pad);
-    parallel_image_rows(shape, shape.out_height, [&](int64_t n, int64_t i) {
-        PoolRow<T> row = pool_row(shape, x, y, n, i);
-        row.count = count.data() + i * shape.out_width;
-        kernels.avg_pool_row(row);
-    });
+    mean_over_windows<T>(images(shape), mean_windows(vertical(shape), count_include_pad),
+                         mean_windows(horizontal(shape), count_include_pad), x, y);
 }
 
 template <class T>
 void avg_pool2d_grad_input(const Pool2dShape& shape, bool count_include_pad, const T* dy, T* dx) {
-    const Kernels<T>& kernels = rot180::kernels<T>();
-    const std::vector<T> count = counts<T>(shape, count_include_pad);
-    const int64_t image_out = shape.out_height * shape.out_width * shape.channels;
-    parallel_image_rows(shape, shape.height, [&](int64_t n, int64_t h) {
-        const Range covering = covering_rows(shape, h);
-        AvgPoolGradRow<T> row = {};
-        row.dy = dy + n * image_out;
-        row.out_width = shape.out_width;
-        row.channels = shape.channels;
-        row.first_row = covering.first;
-        row.rows = covering.count;
-        row.kernel_width = shape.kernel_width;
-        row.stride_w = shape.stride_w;
-        row.pad_left = shape.pad_left;
-        row.width = shape.width;
-        row.count = count.data();
-        row.dx = dx + (n * shape.height + h) * shape.width * shape.channels;
-        kernels.avg_pool_grad_row(row);
-    });
+    mean_over_windows_grad<T>(images(shape), mean_windows(vertical(shape), count_include_pad),
+                              mean_windows(horizontal(shape), count_include_pad), dy, dx);
 }
 
 #define INSTANTIATE(T)                                                                     \
     template void max_pool2d(const Pool2dShape&, const T*, T*, int32_t*);                  \
     template void max_pool2d_grad_input(const Pool2dShape&, const T*, const int32_t*, T*); \
+    template void max_pool2d(const Pool2dShape&, const T*, T*, uint8_t*);                  \
+    template void max_pool2d_grad_input(const Pool2dShape&, const T*, const uint8_t*, T*); \
     template void avg_pool2d(const Pool2dShape&, bool, const T*, T*);                      \
     template void avg_pool2d_grad_input(const Pool2dShape&, bool, const T*, T*);
+template bool valid_pool_indices(const Pool2dShape&, const int32_t*);
+template bool valid_pool_indices(const Pool2dShape&, const uint8_t*);
 INSTANTIATE(float)
 INSTANTIATE(double)
 #undef INSTANTIATE

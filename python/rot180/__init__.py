@@ -23,6 +23,7 @@ from rot180.history import History
 from rot180.layers import (
     ELU,
     GELU,
+    AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm2d,
     Concat,
@@ -31,6 +32,7 @@ from rot180.layers import (
     ConvTranspose2d,
     Dropout,
     Flatten,
+    GlobalAvgPool2d,
     Identity,
     Layer,
     LeakyReLU,
@@ -46,6 +48,7 @@ from rot180.layers import (
     SiLU,
     Softmax,
     Tanh,
+    Upsample,
     ZeroPad2d,
 )
 from rot180.runtime import (
@@ -73,6 +76,7 @@ __version__ = _core.version()
 __all__ = [
     "ELU",
     "GELU",
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
     "BatchNorm2d",
     "Concat",
@@ -81,6 +85,7 @@ __all__ = [
     "ConvTranspose2d",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool2d",
     "History",
     "Identity",
     "Layer",
@@ -98,6 +103,7 @@ __all__ = [
     "Softmax",
     "Tanh",
     "Trainer",
+    "Upsample",
     "ZeroPad2d",
     "algorithm",
     "build_info",

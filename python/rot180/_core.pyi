@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['Activation', 'Algorithm', 'Conv2dShape', 'ElementLoss', 'Pass', 'Pool2dShape', 'activate', 'activate_grad_input', 'adam_step', 'add', 'affine2d', 'algorithm', 'avg_pool2d', 'avg_pool2d_grad_input', 'batch_norm', 'batch_norm_grad', 'batch_norm_training', 'binary_cross_entropy', 'binary_cross_entropy_grad_input', 'compiler', 'conv2d', 'conv2d_algorithm', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'conv_transpose2d', 'dropout', 'element_loss', 'element_loss_grad_input', 'ema_step', 'empty', 'empty_cache', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'rmsprop_step', 'scale', 'set_algorithm', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'softmax_grad_input', 'sums_of_squares', 'version']
+__all__: list[str] = ['Activation', 'Algorithm', 'Conv2dShape', 'ElementLoss', 'Interpolation', 'Pass', 'Pool2dShape', 'Resize2dShape', 'activate', 'activate_grad_input', 'adam_step', 'adaptive_avg_pool2d', 'adaptive_avg_pool2d_grad_input', 'add', 'affine2d', 'algorithm', 'avg_pool2d', 'avg_pool2d_grad_input', 'batch_norm', 'batch_norm_grad', 'batch_norm_training', 'binary_cross_entropy', 'binary_cross_entropy_grad_input', 'compiler', 'conv2d', 'conv2d_algorithm', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'conv_transpose2d', 'dropout', 'element_loss', 'element_loss_grad_input', 'ema_step', 'empty', 'empty_cache', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'rmsprop_step', 'scale', 'set_algorithm', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'softmax_grad_input', 'sums_of_squares', 'upsample2d', 'upsample2d_grad_input', 'version']
 class Activation:
     """
     Members:
@@ -177,6 +177,57 @@ class Conv2dShape:
 class Pool2dShape:
     def __init__(self, input: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"], output: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"], kernel: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"], stride: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"], padding: typing.Annotated[collections.abc.Sequence[typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"]], "FixedSize(2)"]) -> None:
         ...
+class Resize2dShape:
+    def __init__(self, input: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"], output: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"]) -> None:
+        ...
+class Interpolation:
+    """
+    Members:
+    
+      nearest
+    
+      bilinear
+    
+      bilinear_aligned
+    """
+    __members__: typing.ClassVar[dict[str, Interpolation]]
+    bilinear: typing.ClassVar[Interpolation]
+    bilinear_aligned: typing.ClassVar[Interpolation]
+    nearest: typing.ClassVar[Interpolation]
+    @typing.overload
+    def __eq__(self, other: Interpolation) -> bool:
+        ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool:
+        ...
+    def __getstate__(self) -> int:
+        ...
+    def __hash__(self) -> int:
+        ...
+    def __index__(self) -> int:
+        ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def __int__(self) -> int:
+        ...
+    @typing.overload
+    def __ne__(self, other: Interpolation) -> bool:
+        ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def __str__(self) -> str:
+        ...
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def value(self) -> int:
+        ...
 class ElementLoss:
     """
     Members:
@@ -230,6 +281,10 @@ def activate(activation: Activation, x: numpy.ndarray, alpha: typing.SupportsFlo
 def activate_grad_input(activation: Activation, dy: numpy.ndarray, saved: numpy.ndarray, alpha: typing.SupportsFloat | typing.SupportsIndex, dx: numpy.ndarray) -> None:
     ...
 def adam_step(params: collections.abc.Sequence[numpy.ndarray], grads: collections.abc.Sequence[numpy.ndarray], ms: collections.abc.Sequence[numpy.ndarray], vs: collections.abc.Sequence[numpy.ndarray], lrs: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], weight_decays: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], step: typing.SupportsInt | typing.SupportsIndex, beta1: typing.SupportsFloat | typing.SupportsIndex, beta2: typing.SupportsFloat | typing.SupportsIndex, eps: typing.SupportsFloat | typing.SupportsIndex, decoupled: bool, eps_hat: bool) -> None:
+    ...
+def adaptive_avg_pool2d(shape: Resize2dShape, x: numpy.ndarray, y: numpy.ndarray) -> None:
+    ...
+def adaptive_avg_pool2d_grad_input(shape: Resize2dShape, dy: numpy.ndarray, dx: numpy.ndarray) -> None:
     ...
 def add(activation: Activation, a: numpy.ndarray, b: numpy.ndarray, y: numpy.ndarray) -> None:
     ...
@@ -316,6 +371,10 @@ def softmax_cross_entropy_grad_input(probabilities: numpy.ndarray, labels: numpy
 def softmax_grad_input(dy: numpy.ndarray, y: numpy.ndarray, dx: numpy.ndarray) -> None:
     ...
 def sums_of_squares(grads: collections.abc.Sequence[numpy.ndarray]) -> list[float]:
+    ...
+def upsample2d(shape: Resize2dShape, mode: Interpolation, scale: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(2)"], x: numpy.ndarray, y: numpy.ndarray) -> None:
+    ...
+def upsample2d_grad_input(shape: Resize2dShape, mode: Interpolation, scale: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(2)"], dy: numpy.ndarray, dx: numpy.ndarray) -> None:
     ...
 def version() -> str:
     ...

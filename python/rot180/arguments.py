@@ -25,6 +25,9 @@ FLOAT64 = np.dtype(np.float64)
 # The activations that a convolution can apply as it writes its output, besides None.
 ACTIVATIONS = ("relu", "relu6", "leaky_relu", "sigmoid", "tanh")
 
+# A window of max-pooling may have that many for uint8 to number them.
+MOST_TAPS = 256
+
 # Of a leaky ReLU, where none is given.
 LEAKY_RELU_SLOPE = 0.01
 
@@ -221,6 +224,40 @@ def saved_output(activation: str | None, y: ArrayLike | None, dy: FloatArray) ->
     expect_dtype("y", y, "dy", dy)
     expect_shape("y", y, dy.shape, "the shape of dy")
     return y
+
+
+def check_taps(kernel_size: tuple[int, int], return_indices: bool = False) -> None:
+    """Refuse to number the taps of a window in a byte each if there are too many."""
+    if return_indices:
+        raise ValueError("return_indices and return_taps are both True, expected one at most")
+    taps = kernel_size[0] * kernel_size[1]
+    if taps > MOST_TAPS:
+        raise ValueError(
+            f"kernel_size {kernel_size} has {taps} taps, more than the {MOST_TAPS} that uint8 "
+            "counts: pass return_indices=True instead"
+        )
+
+
+def scale_pair(scale_factor: float | Sequence[float]) -> tuple[float, float]:
+    """How many times the height and the width, positive and finite."""
+    pair = tuple(scale_factor) if isinstance(scale_factor, list | tuple) else (scale_factor,) * 2
+    if len(pair) != 2:
+        raise ValueError(
+            f"scale_factor={scale_factor!r} has {len(pair)} entries: expected one number, "
+            "or two for height and width"
+        )
+    vertical, horizontal = (real_number("scale_factor", scale) for scale in pair)
+    if not (vertical and horizontal):
+        raise ValueError(f"scale_factor must be greater than 0, got {scale_factor!r}")
+    return vertical, horizontal
+
+
+def check_interpolation(mode: str, align_corners: bool) -> None:
+    """Refuse a mode of interpolation that there is not."""
+    if mode not in ("nearest", "bilinear"):
+        raise ValueError(f"mode={mode!r} is unknown: expected 'nearest', 'bilinear'")
+    if align_corners and mode != "bilinear":
+        raise ValueError(f"align_corners=True is for mode='bilinear', not for mode={mode!r}")
 
 
 def with_last_axis(name: str, value: ArrayLike) -> FloatArray:

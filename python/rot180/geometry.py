@@ -151,18 +151,55 @@ def pool2d_geometry(
     kernel_size: IntOrPair,
     stride: IntOrPair | None = None,
     padding: Padding = 0,
+    ceil_mode: bool = False,
 ) -> Pool2dGeometry:
     """Check the arguments of a pooling against one another and work out every size.
 
     `stride` None means `kernel_size`. Padding must be smaller than the window, so that every
-    window holds at least one pixel of x.
+    window holds at least one pixel of x. With `ceil_mode`, pixels that are left over at the end
+    have a window that reaches beyond the padding, if it begins within x or the padding before it.
     """
     return _pool2d_geometry(
         frozen_shape("input_shape", input_shape),
         frozen("kernel_size", kernel_size),
         frozen("stride", stride),
         frozen("padding", padding),
+        bool(ceil_mode),
     )
+
+
+def adaptive_pool2d_shape(
+    input_shape: tuple[int, ...], output_size: IntOrPair
+) -> tuple[int, int, int, int]:
+    """Work out (N, OH, OW, C), for x (N, H, W, C) and OH and OW as given."""
+    batch, _, _, channels = _image_sizes(input_shape)
+    shape = (batch, *int_pair("output_size", output_size), channels)
+    check_elements("the output", shape)
+    return shape
+
+
+def upsample2d_shape(
+    input_shape: tuple[int, ...], scale: tuple[float, float]
+) -> tuple[int, int, int, int]:
+    """Work out (N, OH, OW, C), for x (N, H, W, C): H and W times their scale, rounded down."""
+    batch, height, width, channels = _image_sizes(input_shape)
+    sizes = (height * scale[0], width * scale[1])
+    for axis, size, factor in zip(("height", "width"), sizes, scale, strict=True):
+        if not 1 <= size < LARGEST_EXTENT + 1:
+            raise ValueError(
+                f"the output would be {size:g} in {axis}, with scale_factor {factor:g}: "
+                f"expected 1 to {LARGEST_EXTENT}"
+            )
+    shape = (batch, int(sizes[0]), int(sizes[1]), channels)
+    check_elements("the output", shape)
+    return shape
+
+
+def _image_sizes(input_shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    shape = frozen_shape("input_shape", input_shape)
+    sizes = four_sizes("input_shape", shape, "(N, H, W, C)")
+    _refuse_zeros("x", shape, ("N", "H", "W", "C"))
+    return sizes
 
 
 def frozen(name: str, value: Any) -> Any:
@@ -309,6 +346,7 @@ def _pool2d_geometry(
     kernel_size: IntOrPair,
     stride: IntOrPair | None,
     padding: Padding,
+    ceil_mode: bool,
 ) -> Pool2dGeometry:
     batch, height, width, channels = four_sizes("input_shape", input_shape, "(N, H, W, C)")
     _refuse_zeros("x", input_shape, ("N", "H", "W", "C"))
@@ -321,7 +359,7 @@ def _pool2d_geometry(
             "a window may not lie wholly in the padding"
         )
     out_height, out_width = (
-        _output_size(axis, size, sides[i], window[i], strides[i])
+        _output_size(axis, size, sides[i], window[i], strides[i], ceil_mode)
         for i, (axis, size) in enumerate((("height", height), ("width", width)))
     )
     output_shape = (batch, out_height, out_width, channels)
@@ -464,15 +502,21 @@ def _same_padding(size: int, window: int, stride: int) -> Pair:
     return total // 2, total - total // 2
 
 
-def _output_size(axis: str, size: int, padding: Pair, window: int, stride: int) -> int:
+def _output_size(
+    axis: str, size: int, padding: Pair, window: int, stride: int, ceil_mode: bool = False
+) -> int:
     padded = size + padding[0] + padding[1]
-    if window > padded:
+    out = (padded - window) // stride + 1
+    # The window that begins after the last whole one.
+    if ceil_mode and (padded - window) % stride and out * stride < size + padding[0]:
+        out += 1
+    if out < 1:
         raise ValueError(
             f"the kernel covers {window} in {axis}, more than the padded input's {padded} "
             f"({size} + padding {padding[0]} + {padding[1]}): use a smaller kernel or dilation, "
             "or more padding"
         )
-    return (padded - window) // stride + 1
+    return out
 
 
 def _channel_mismatch(

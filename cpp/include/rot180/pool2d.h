@@ -21,18 +21,20 @@ struct Pool2dShape {
     void validate() const;
 };
 
-// y[n,i,j,c] = max of x over the window; index[n,i,j,c] = h * width + w of the pixel it came from.
-// The first of equal values wins; the first NaN wins over everything. index may be null.
-template <class T>
-void max_pool2d(const Pool2dShape& shape, const T* x, T* y, int32_t* index);
+// y[n,i,j,c] = max of x over the window. index[n,i,j,c] says where it came from: of type int32_t,
+// the pixel h * width + w; of type uint8_t, the tap r * kernel_width + s of the window, which then
+// has at most 256. The first of equal values wins; the first NaN wins over everything. index may be
+// null.
+template <class T, class I>
+void max_pool2d(const Pool2dShape& shape, const T* x, T* y, I* index);
 
-// Whether every index is that of a pixel, 0 to height * width - 1.
-bool valid_pool_indices(const Pool2dShape& shape, const int32_t* index);
+// Whether every index is that of a pixel, or of a tap.
+template <class I>
+bool valid_pool_indices(const Pool2dShape& shape, const I* index);
 
-// dx[n,h,w,c] = sum of dy over the windows that chose pixel h * width + w. Indices of no pixel do
-// no harm.
-template <class T>
-void max_pool2d_grad_input(const Pool2dShape& shape, const T* dy, const int32_t* index, T* dx);
+// dx[n,h,w,c] = sum of dy over the windows that chose the pixel. Indices of no pixel do no harm.
+template <class T, class I>
+void max_pool2d_grad_input(const Pool2dShape& shape, const T* dy, const I* index, T* dx);
 
 // y = (sum of x over the window) / count; count is the window's cells inside x, or inside the
 // padded image when count_include_pad.

@@ -66,6 +66,8 @@ from rot180.functional.optim import (
     sgd_step,
 )
 from rot180.functional.pool2d import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_grad_input,
     avg_pool2d,
     avg_pool2d_grad_input,
     max_pool2d,
@@ -77,9 +79,12 @@ from rot180.functional.softmax import (
     softmax_cross_entropy_grad_input,
     softmax_grad_input,
 )
+from rot180.functional.upsample2d import upsample2d, upsample2d_grad_input
 
 __all__ = [
     "adam_step",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_grad_input",
     "add",
     "add_grad_input",
     "affine2d",
@@ -136,4 +141,6 @@ __all__ = [
     "softmax_grad_input",
     "tanh",
     "tanh_grad_input",
+    "upsample2d",
+    "upsample2d_grad_input",
 ]

@@ -21,14 +21,16 @@ from rot180.layers.dropout import Dropout
 from rot180.layers.layer import Layer, Parameter
 from rot180.layers.linear import Linear
 from rot180.layers.norm import BatchNorm2d
-from rot180.layers.pool2d import AvgPool2d, MaxPool2d
+from rot180.layers.pool2d import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from rot180.layers.residual import Residual
 from rot180.layers.sequential import Sequential
 from rot180.layers.shape import Flatten, Identity, Reshape, ZeroPad2d
+from rot180.layers.upsample import Upsample
 
 __all__ = [
     "ELU",
     "GELU",
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
     "BatchNorm2d",
     "Concat",
@@ -37,6 +39,7 @@ __all__ = [
     "ConvTranspose2d",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool2d",
     "Identity",
     "Layer",
     "LeakyReLU",
@@ -52,5 +55,6 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "Upsample",
     "ZeroPad2d",
 ]

@@ -69,6 +69,8 @@ from rot180.reference.optim import (
     sgd_step,
 )
 from rot180.reference.pool2d import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_grad_input,
     avg_pool2d,
     avg_pool2d_grad_input,
     max_pool2d,
@@ -80,9 +82,12 @@ from rot180.reference.softmax import (
     softmax_cross_entropy_grad_input,
     softmax_grad_input,
 )
+from rot180.reference.upsample2d import upsample2d, upsample2d_grad_input
 
 __all__ = [
     "adam_step",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_grad_input",
     "add",
     "add_grad_input",
     "affine2d",
@@ -138,4 +143,6 @@ __all__ = [
     "softmax_grad_input",
     "tanh",
     "tanh_grad_input",
+    "upsample2d",
+    "upsample2d_grad_input",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from rot180.arguments import (
     as_array,
     as_batch,
     batch_shape,
+    check_taps,
     expect_shape,
     float_array,
 )
@@ -21,6 +23,7 @@ from rot180.geometry import (
     IntOrPair,
     Padding,
     Pool2dGeometry,
+    adaptive_pool2d_shape,
     pool2d_geometry,
 )
 from rot180.reference.taps import taps
@@ -32,8 +35,10 @@ def max_pool2d(
     *,
     stride: IntOrPair | None = None,
     padding: Padding = 0,
+    ceil_mode: bool = False,
     return_indices: bool = False,
-) -> FloatArray | tuple[FloatArray, NDArray[np.int32]]:
+    return_taps: bool = False,
+) -> FloatArray | tuple[FloatArray, NDArray[np.int32]] | tuple[FloatArray, NDArray[np.uint8]]:
     """Keep the largest pixel of each window, the first one of equals.
 
     ``y[n,i,j,c] = max over r,s of x[n,p,q,c]``
@@ -47,12 +52,15 @@ def max_pool2d(
     kernel_size : int or (KH, KW)
     stride : int or pair; None means kernel_size
     padding : as in `conv2d`, smaller than the window on every side
-    return_indices : whether to return where each maximum was
+    ceil_mode : whether pixels left over at the end have a window, if it begins in x or before it
+    return_indices : whether to return where each maximum was in the image
+    return_taps : whether to return where it was in the window, of at most 256 pixels
 
     Returns
     -------
     y : (N, OH, OW, C) or (OH, OW, C)
     indices : int32, shape of y, ``p*W + q`` of the chosen pixel; only with return_indices
+    taps : uint8, shape of y, ``r*KW + s`` of the chosen pixel; only with return_taps
 
     Raises
     ------
@@ -70,17 +78,24 @@ def max_pool2d(
     """
     x = float_array("x", x)
     images = as_batch("x", x)
-    geometry = pool2d_geometry(images.shape, kernel_size, stride, padding)
+    geometry = pool2d_geometry(images.shape, kernel_size, stride, padding, ceil_mode)
+    if return_taps:
+        check_taps(geometry.kernel_size, return_indices)
     pixels = _pixel_numbers(geometry)
     y = np.full(geometry.output_shape, -np.inf, x.dtype)
     indices = np.full(geometry.output_shape, -1, np.int32)
-    for _, _, inputs, outputs in taps(geometry):
+    winners = np.zeros(geometry.output_shape, np.uint8)
+    for r, s, inputs, outputs in taps(geometry):
         value, best, index = images[inputs], y[outputs], indices[outputs]  # the last two: views
         wins = (index < 0) | (value > best) | (np.isnan(value) & ~np.isnan(best))
         np.copyto(best, value, where=wins)
         np.copyto(index, pixels[inputs], where=wins)
+        if return_taps:
+            np.copyto(winners[outputs], r * geometry.kernel_size[1] + s, where=wins)
     if x.ndim == 3:
-        y, indices = y[0], indices[0]
+        y, indices, winners = y[0], indices[0], winners[0]
+    if return_taps:
+        return y, winners
     return (y, indices) if return_indices else y
 
 
@@ -92,6 +107,7 @@ def max_pool2d_grad_input(
     *,
     stride: IntOrPair | None = None,
     padding: Padding = 0,
+    ceil_mode: bool = False,
 ) -> FloatArray:
     """Hand each dy to the one pixel that was the maximum; it may have been so in several windows.
 
@@ -100,9 +116,9 @@ def max_pool2d_grad_input(
     Parameters
     ----------
     dy : (N, OH, OW, C) or (OH, OW, C), float32 or float64
-    indices : integers, shape of dy, from `max_pool2d`
+    indices : integers, shape of dy, from `max_pool2d`; of dtype uint8 they are taps
     input_shape : (N, H, W, C) or (H, W, C)
-    kernel_size, stride, padding : as in `max_pool2d`
+    kernel_size, stride, padding, ceil_mode : as in `max_pool2d`
 
     Returns
     -------
@@ -125,14 +141,22 @@ def max_pool2d_grad_input(
     """
     dy = float_array("dy", dy)
     shape = batch_shape(input_shape, dy)
-    geometry = pool2d_geometry(shape, kernel_size, stride, padding)
+    geometry = pool2d_geometry(shape, kernel_size, stride, padding, ceil_mode)
     gradient = as_batch("dy", dy)
     expect_shape("dy", gradient, geometry.output_shape, "the shape of max_pool2d's output")
-    _expect_countable(*shape[1:3])
-    chosen = _checked_indices(indices, dy.shape, shape[1] * shape[2]).reshape(gradient.shape)
-    image, channel = np.arange(shape[0]).reshape(-1, 1, 1, 1), np.arange(shape[3])
-    dx = np.zeros((shape[0], shape[1] * shape[2], shape[3]), dy.dtype)
-    np.add.at(dx, (image, chosen, channel), gradient)
+    pixels = _pixel_numbers(geometry)
+    dx = np.zeros(shape, dy.dtype)
+    if as_array("indices", indices).dtype == np.uint8:
+        check_taps(geometry.kernel_size)
+        area, width = math.prod(geometry.kernel_size), geometry.kernel_size[1]
+        chosen = _checked_indices(indices, dy.shape, area).reshape(gradient.shape)
+        for r, s, inputs, outputs in taps(geometry):
+            dx[inputs] += np.where(chosen[outputs] == r * width + s, gradient[outputs], 0)
+    else:
+        chosen = _checked_indices(indices, dy.shape, pixels.size).reshape(gradient.shape)
+        image, channel = np.arange(shape[0]).reshape(-1, 1, 1, 1), np.arange(shape[3])
+        flat = dx.reshape(shape[0], pixels.size, shape[3])  # a view
+        np.add.at(flat, (image, chosen, channel), gradient)
     return dx.reshape(input_shape)
 
 
@@ -142,13 +166,15 @@ def avg_pool2d(
     *,
     stride: IntOrPair | None = None,
     padding: Padding = 0,
+    ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> FloatArray:
     """Take the mean of each window.
 
     ``y[n,i,j,c] = (sum over r,s of x[n,p,q,c]) / count[i,j]``
 
-    count is KH*KW, or, without count_include_pad, the number of the window's pixels inside x.
+    count is the number of the window's pixels inside x, or, with count_include_pad, inside the
+    padded x.
 
     Parameters
     ----------
@@ -156,6 +182,7 @@ def avg_pool2d(
     kernel_size : int or (KH, KW)
     stride : int or pair; None means kernel_size
     padding : as in `conv2d`, smaller than the window on every side
+    ceil_mode : as in `max_pool2d`
     count_include_pad : whether the padding counts, as zeros
 
     Returns
@@ -177,7 +204,7 @@ def avg_pool2d(
     """
     x = float_array("x", x)
     images = as_batch("x", x)
-    geometry = pool2d_geometry(images.shape, kernel_size, stride, padding)
+    geometry = pool2d_geometry(images.shape, kernel_size, stride, padding, ceil_mode)
     y = np.zeros(geometry.output_shape, x.dtype)
     for _, _, inputs, outputs in taps(geometry):
         y[outputs] += images[inputs]
@@ -192,6 +219,7 @@ def avg_pool2d_grad_input(
     *,
     stride: IntOrPair | None = None,
     padding: Padding = 0,
+    ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> FloatArray:
     """Hand every pixel of a window the same share of dy.
@@ -202,7 +230,7 @@ def avg_pool2d_grad_input(
     ----------
     dy : (N, OH, OW, C) or (OH, OW, C), float32 or float64
     input_shape : (N, H, W, C) or (H, W, C)
-    kernel_size, stride, padding, count_include_pad : as in `avg_pool2d`
+    kernel_size, stride, padding, ceil_mode, count_include_pad : as in `avg_pool2d`
 
     Returns
     -------
@@ -223,7 +251,7 @@ def avg_pool2d_grad_input(
     """
     dy = float_array("dy", dy)
     shape = batch_shape(input_shape, dy)
-    geometry = pool2d_geometry(shape, kernel_size, stride, padding)
+    geometry = pool2d_geometry(shape, kernel_size, stride, padding, ceil_mode)
     gradient = as_batch("dy", dy)
     expect_shape("dy", gradient, geometry.output_shape, "the shape of avg_pool2d's output")
     share = gradient / _counts(geometry, dy.dtype, count_include_pad)
@@ -233,15 +261,102 @@ def avg_pool2d_grad_input(
     return dx if dy.ndim == 4 else dx[0]
 
 
+def adaptive_avg_pool2d(x: FloatArray, output_size: IntOrPair) -> FloatArray:
+    """Take the means of OH * OW windows, as even as they can be.
+
+    ``y[n,i,j,c] = mean of x[n,p,q,c]``  for p from floor(i*H / OH) to ceil((i+1)*H / OH) - 1, and
+    q likewise
+
+    Parameters
+    ----------
+    x : (N, H, W, C) or (H, W, C), float32 or float64
+    output_size : int or (OH, OW)
+
+    Returns
+    -------
+    y : (N, OH, OW, C) or (OH, OW, C)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument of the wrong dtype, shape or size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.reference import adaptive_avg_pool2d
+    >>> adaptive_avg_pool2d(np.arange(5.0).reshape(1, 5, 1), (1, 2)).ravel().tolist()
+    [1.0, 3.0]
+    """
+    x = float_array("x", x)
+    images = as_batch("x", x)
+    y = np.zeros(adaptive_pool2d_shape(images.shape, output_size), x.dtype)
+    for i, j, rows, columns in _adaptive_windows(images.shape, y.shape):
+        y[:, i, j] = images[:, rows, columns].mean(axis=(1, 2))
+    return y if x.ndim == 4 else y[0]
+
+
+def adaptive_avg_pool2d_grad_input(dy: FloatArray, input_shape: Sequence[int]) -> FloatArray:
+    """Hand every pixel of a window the same share of dy.
+
+    ``dx[n,p,q,c] += dy[n,i,j,c] / count[i,j]``  for every pixel (p, q) of window (i, j)
+
+    Parameters
+    ----------
+    dy : (N, OH, OW, C) or (OH, OW, C), float32 or float64
+    input_shape : (N, H, W, C) or (H, W, C)
+
+    Returns
+    -------
+    dx : of shape input_shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument of the wrong dtype, shape or size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180.reference import adaptive_avg_pool2d_grad_input
+    >>> adaptive_avg_pool2d_grad_input(np.array([[[6.0], [9.0]]]), (1, 5, 1)).ravel().tolist()
+    [2.0, 2.0, 5.0, 3.0, 3.0]
+    """
+    dy = float_array("dy", dy)
+    shape = batch_shape(input_shape, dy)
+    gradient = as_batch("dy", dy)
+    expected = adaptive_pool2d_shape(shape, gradient.shape[1:3])
+    expect_shape("dy", gradient, expected, "the shape of adaptive_avg_pool2d's output")
+    dx = np.zeros(shape, dy.dtype)
+    for i, j, rows, columns in _adaptive_windows(shape, gradient.shape):
+        window = dx[:, rows, columns]  # a view
+        window += (gradient[:, i, j] / (window.shape[1] * window.shape[2]))[:, None, None]
+    return dx if dy.ndim == 4 else dx[0]
+
+
+def _adaptive_windows(
+    x_shape: tuple[int, ...], y_shape: tuple[int, ...]
+) -> Iterator[tuple[int, int, slice, slice]]:
+    """Yield (i, j, rows, columns) of x for every pixel (i, j) of y."""
+
+    def window(i: int, size: int, out: int) -> slice:
+        return slice(i * size // out, -(-(i + 1) * size // out))
+
+    for i, j in np.ndindex(*y_shape[1:3]):
+        rows, columns = window(i, x_shape[1], y_shape[1]), window(j, x_shape[2], y_shape[2])
+        yield i, j, rows, columns
+
+
 def _counts(geometry: Pool2dGeometry, dtype: np.dtype[Any], include_pad: bool) -> FloatArray:
     """By how much each output pixel is divided, as (1, OH, OW, 1)."""
-    _, out_height, out_width, _ = geometry.output_shape
-    counts: FloatArray = np.zeros((1, out_height, out_width, 1), dtype)
-    for _, _, _, outputs in taps(geometry):
-        counts[outputs] += 1
-    if include_pad:
-        counts[:] = geometry.kernel_size[0] * geometry.kernel_size[1]
-    return counts
+    cells = []
+    for axis in (0, 1):
+        size, padding = geometry.input_shape[1 + axis], geometry.padding[axis]
+        first = np.arange(geometry.output_shape[1 + axis]) * geometry.stride[axis] - padding[0]
+        last = first + geometry.kernel_size[axis]
+        before, after = padding if include_pad else (0, 0)
+        cells.append(np.minimum(last, size + after) - np.maximum(first, -before))
+    return np.outer(*cells)[np.newaxis, :, :, np.newaxis].astype(dtype)
 
 
 def _pixel_numbers(geometry: Pool2dGeometry) -> NDArray[np.int32]:

@@ -1,0 +1,125 @@
+#include "resampling.h"
+
+#include "instruction_set.h"
+
+namespace rot180 {
+namespace {
+
+double covered(const Windows& windows) {
+    double count = 0;
+    for (const Span& window : windows) count += window.count;
+    return count;
+}
+
+// The transpose of a mean along one axis.
+template <class T>
+Resampling<T> shares(const Windows& windows, int64_t size) {
+    Resampling<T> result = {transposed(windows, size), {}};
+    for (Span& span : result.windows) span.at = span.first;
+    for (const Span& window : windows) result.weights.push_back(T(1) / T(window.at));
+    return result;
+}
+
+}  // namespace
+
+Windows transposed(const Windows& windows, int64_t size) {
+    Windows covering(static_cast<size_t>(size));
+    const int64_t outputs = int64_t(windows.size());
+    int64_t first = 0, last = 0;
+    for (int64_t pixel = 0; pixel < size; ++pixel) {
+        while (first < outputs && windows[first].first + int64_t(windows[first].count) <= pixel) {
+            ++first;
+        }
+        while (last < outputs && windows[last].first <= pixel) ++last;
+        Span& span = covering[pixel];
+        span.first = int32_t(first);
+        span.count = int32_t(last > first ? last - first : 0);
+        if (span.count) span.at = windows[first].at + pixel - windows[first].first;
+    }
+    return covering;
+}
+
+template <class T>
+Resampling<T> transposed(const Resampling<T>& map, int64_t size) {
+    Resampling<T> result = {transposed(map.windows, size), {}};
+    result.weights.reserve(map.weights.size());
+    for (int64_t pixel = 0; pixel < size; ++pixel) {
+        Span& span = result.windows[pixel];
+        span.at = int64_t(result.weights.size());
+        for (int32_t i = 0; i < span.count; ++i) {
+            const Span& window = map.windows[span.first + i];
+            result.weights.push_back(map.weights[window.at + pixel - window.first]);
+        }
+    }
+    return result;
+}
+
+template <class T>
+void resample(const Images& x_shape, const Resampling<T>& rows, const Resampling<T>& columns,
+              const T* x, T* y) {
+    const Kernels<T>& kernels = rot180::kernels<T>();
+    const int64_t out_height = int64_t(rows.windows.size());
+    const int64_t x_row = x_shape.width * x_shape.channels;
+    const int64_t y_row = int64_t(columns.windows.size()) * x_shape.channels;
+    const double products = double(x_shape.batch) * double(rows.weights.size()) *
+                            double(columns.weights.size()) * double(x_shape.channels);
+    parallel_rows(x_shape.batch, out_height, y_row, products, [&](int64_t n, int64_t i) {
+        const Span window = rows.windows[i];
+        WeightedRow<T> row = {};
+        row.x = x + (n * x_shape.height + window.first) * x_row;
+        row.x_row_stride = x_row;
+        row.channels = x_shape.channels;
+        row.rows = window.count;
+        row.windows = columns.windows.data();
+        row.width = int64_t(columns.windows.size());
+        row.row_weights = rows.weights.data() + window.at;
+        row.column_weights = columns.weights.data();
+        row.y = y + (n * out_height + i) * y_row;
+        kernels.weighted_row(row);
+    });
+}
+
+template <class T>
+void mean_over_windows(const Images& x_shape, const Windows& rows, const Windows& columns,
+                       const T* x, T* y) {
+    const Kernels<T>& kernels = rot180::kernels<T>();
+    const int64_t out_height = int64_t(rows.size()), out_width = int64_t(columns.size());
+    const int64_t x_row = x_shape.width * x_shape.channels, y_row = out_width * x_shape.channels;
+    const double sums =
+        double(x_shape.batch) * covered(rows) * covered(columns) * double(x_shape.channels);
+    const int64_t window_rows = divide_up(x_shape.height, out_height);
+    parallel_rows(x_shape.batch, out_height, window_rows * x_row, sums / 2,
+                  [&](int64_t n, int64_t i) {
+                      MeanRow<T> row = {};
+                      row.x = x + (n * x_shape.height + rows[i].first) * x_row;
+                      row.x_row_stride = x_row;
+                      row.channels = x_shape.channels;
+                      row.rows = rows[i].count;
+                      row.windows = columns.data();
+                      row.width = out_width;
+                      row.cells = rows[i].at;
+                      row.y = y + (n * out_height + i) * y_row;
+                      kernels.mean_row(row);
+                  });
+}
+
+template <class T>
+void mean_over_windows_grad(const Images& x_shape, const Windows& rows, const Windows& columns,
+                            const T* dy, T* dx) {
+    const Images y_shape = {x_shape.batch, int64_t(rows.size()), int64_t(columns.size()),
+                            x_shape.channels};
+    resample(y_shape, shares<T>(rows, x_shape.height), shares<T>(columns, x_shape.width), dy, dx);
+}
+
+#define INSTANTIATE(T)                                                                            \
+    template Resampling<T> transposed(const Resampling<T>&, int64_t);                             \
+    template void resample(const Images&, const Resampling<T>&, const Resampling<T>&, const T*,   \
+                           T*);                                                                   \
+    template void mean_over_windows(const Images&, const Windows&, const Windows&, const T*, T*); \
+    template void mean_over_windows_grad(const Images&, const Windows&, const Windows&, const T*, \
+                                         T*);
+INSTANTIATE(float)
+INSTANTIATE(double)
+#undef INSTANTIATE
+
+}  // namespace rot180
