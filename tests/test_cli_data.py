@@ -120,7 +120,7 @@ def test_cifar10(tmp_path, capsys, archived):
         write_files(path, cifar10_files())
     out = tmp_path / "run"
     options = ["--data", path, "--epochs", 5, "--augment", "crop", "--lr", 0.003, "--out", out]
-    printed = run(capsys, "train", "cifar10", *options)
+    printed = run(capsys, "train", "cifar10", *options, "--model", "mnist_cnn")
     assert "120 images to train on, 40 held out" in printed
     assert accuracy(printed) > 60
     check_results(out, 5)
@@ -167,6 +167,7 @@ def test_folder(tmp_path, capsys, parts):
         write_image_folder(tmp_path / "files", names, each=40, size=(40, 30))
     out = tmp_path / "run"
     options = ["--data", tmp_path / "files", "--size", 24, "--augment", "shift", "--epochs", 8]
+    options += ["--model", "mnist_cnn"]
     printed = run(capsys, "train", "folder", *options, "--out", out)
     assert "90 images to train on" in printed
     assert accuracy(printed) > (60 if parts else 85)

@@ -32,7 +32,7 @@ OPTIMIZERS = {
 
 # Made of the optimizer, the epochs, and the steps of an epoch.
 SCHEDULES: dict[str, Callable[[Optimizer, int, int], Schedule]] = {
-    "linear": lambda o, epochs, steps: schedules.LinearLR(o, 1, 0, epochs * steps, per="step"),
+    "linear": lambda o, epochs, steps: schedules.LinearLR(o, 1, 0, epochs),
     "cosine": lambda o, epochs, steps: schedules.CosineAnnealingLR(o, epochs * steps, per="step"),
     "one_cycle": lambda o, epochs, steps: schedules.OneCycleLR(
         o, total_steps=epochs * steps, cycle_momentum=False
