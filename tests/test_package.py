@@ -32,6 +32,15 @@ def test_importing_it_imports_no_extra():
     assert extras.isdisjoint(loaded), extras.intersection(loaded)
 
 
+def test_import_loads_no_module_before_its_first_use():
+    code = "import sys, rot180; print(*(name for name in sys.modules if 'rot180.' in name))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["rot180._core"]
+    with pytest.raises(AttributeError, match="has no attribute 'conv3d'"):
+        rot180.conv3d  # noqa: B018
+    assert set(rot180.__all__) <= set(dir(rot180))
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name, algorithm):
     algorithm("auto")  # which the examples take for granted

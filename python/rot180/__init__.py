@@ -2,74 +2,88 @@
 
 Layers and training are here; the functions they are made of in `rot180.functional`, and the same
 functions in plain NumPy, to be read, in `rot180.reference`.
+
+Each name is imported at its first use, so that `import rot180` takes a few milliseconds.
 """
 
-from rot180 import (
-    _core,
-    callbacks,
-    checkpoint,
-    data,
-    functional,
-    init,
-    io,
-    losses,
-    memory,
-    metrics,
-    models,
-    optim,
-    reference,
-)
-from rot180.history import History
-from rot180.layers import (
-    ELU,
-    GELU,
-    AdaptiveAvgPool2d,
-    AvgPool2d,
-    BatchNorm2d,
-    Concat,
-    Container,
-    Conv2d,
-    ConvTranspose2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2d,
-    Identity,
-    Layer,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    Parameter,
-    ReLU,
-    ReLU6,
-    Reshape,
-    Residual,
-    Sequential,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Tanh,
-    Upsample,
-    ZeroPad2d,
-)
-from rot180.runtime import (
-    algorithm,
-    build_info,
-    get_num_threads,
-    instruction_set,
-    set_algorithm,
-    set_instruction_set,
-    set_num_threads,
-)
-from rot180.teaching import loops
-from rot180.teaching.correlation import (
-    convolve2d,
-    correlate2d,
-    full_mode_size,
-    interleave_zeros,
-    rot180,
-)
-from rot180.teaching.matrices import col2im, conv_matrix, im2col
-from rot180.trainer import Trainer
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from rot180 import _core
+
+if TYPE_CHECKING:
+    from rot180 import (
+        callbacks,
+        checkpoint,
+        data,
+        functional,
+        init,
+        io,
+        layers,
+        losses,
+        memory,
+        metrics,
+        models,
+        optim,
+        reference,
+    )
+    from rot180.history import History
+    from rot180.layers import (
+        ELU,
+        GELU,
+        AdaptiveAvgPool2d,
+        AvgPool2d,
+        BatchNorm2d,
+        Concat,
+        Container,
+        Conv2d,
+        ConvTranspose2d,
+        Dropout,
+        Flatten,
+        GlobalAvgPool2d,
+        Identity,
+        Layer,
+        LeakyReLU,
+        Linear,
+        MaxPool2d,
+        Parameter,
+        ReLU,
+        ReLU6,
+        Reshape,
+        Residual,
+        Sequential,
+        Sigmoid,
+        SiLU,
+        Softmax,
+        Tanh,
+        Upsample,
+        ZeroPad2d,
+    )
+    from rot180.runtime import (
+        algorithm,
+        build_info,
+        get_num_threads,
+        instruction_set,
+        set_algorithm,
+        set_instruction_set,
+        set_num_threads,
+    )
+    from rot180.teaching import loops
+    from rot180.teaching.correlation import (
+        convolve2d,
+        correlate2d,
+        full_mode_size,
+        interleave_zeros,
+        rot180,
+    )
+    from rot180.teaching.matrices import (
+        col2im,
+        conv_matrix,
+        im2col,
+    )
+    from rot180.trainer import Trainer
 
 __version__ = _core.version()
 
@@ -122,6 +136,7 @@ __all__ = [
     "instruction_set",
     "interleave_zeros",
     "io",
+    "layers",
     "loops",
     "losses",
     "memory",
@@ -134,3 +149,37 @@ __all__ = [
     "set_instruction_set",
     "set_num_threads",
 ]
+
+# Where they are: modules by themselves, and modules that hold the others, the lightest first.
+_MODULES = (
+    "callbacks",
+    "checkpoint",
+    "data",
+    "functional",
+    "init",
+    "io",
+    "layers",
+    "losses",
+    "memory",
+    "metrics",
+    "models",
+    "optim",
+    "reference",
+)
+_HOMES = ("runtime", "layers", "history", "trainer", "teaching")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"rot180.{name}")
+    if name in __all__:
+        for home in _HOMES:
+            module = importlib.import_module(f"rot180.{home}")
+            if hasattr(module, name):
+                globals()[name] = getattr(module, name)
+                return globals()[name]
+    raise AttributeError(f"module 'rot180' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
