@@ -120,7 +120,7 @@ def in_float64(*arrays):
     return [None if array is None else array.astype(np.float64) for array in arrays]
 
 
-def assert_batch_norm_agrees(x, weight=None, bias=None, activation=None):
+def assert_batch_norm_agrees(x, weight=None, bias=None, activation=None, epsilons=16):
     """Statistics, y and all gradients are within rounding of reference's in float64."""
     pixels = x.size // x.shape[-1]
     # Ours, and the reference's, which adds pixel after pixel.
@@ -135,8 +135,8 @@ def assert_batch_norm_agrees(x, weight=None, bias=None, activation=None):
     # The mean has x's dtype: in standard deviations, its last place is what xhat is off.
     off = eps * (8 + np.abs(exact_mean * exact_inv_std).max())
     np.testing.assert_allclose(mean, exact_mean, rtol=eps, atol=8 * eps / exact_inv_std.min())
-    np.testing.assert_allclose(inv_std, exact_inv_std, rtol=16 * eps)
-    atol = 2 * (off + 16 * eps * largest) * (1 + weights)
+    np.testing.assert_allclose(inv_std, exact_inv_std, rtol=epsilons * eps)
+    atol = 2 * (off + epsilons * eps * largest) * (1 + weights)
     np.testing.assert_allclose(y, exact, rtol=0, atol=atol)
 
     dy = np.random.default_rng(pixels).uniform(-1, 1, x.shape).astype(x.dtype)
@@ -208,7 +208,8 @@ def test_the_variance_where_the_first_pixels_are_of_another_kind(dtype, first):
     """A border of one value, as large as the rest is varied; then everything the same."""
     x, *_ = numbers((20_000, 3), dtype)
     x[:first] = 1e4
-    assert_batch_norm_agrees(x)
+    # Squares of 1e4 and of the rest meet in sums over some hundred pixels, of x's dtype.
+    assert_batch_norm_agrees(x, epsilons=128)
     x[...] = 0.1
     y, mean, inv_std = functional.batch_norm_training(x)
     np.testing.assert_allclose(y, 0, atol=400 * np.finfo(dtype).eps)
