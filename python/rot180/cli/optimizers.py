@@ -24,7 +24,7 @@ OPTIMIZERS = {
     "adamw": Recipe(lambda p, lr, decay: optim.AdamW(p, lr, weight_decay=decay), 1, 0.01),
     "sgd": Recipe(
         lambda p, lr, decay: optim.SGD(p, lr, momentum=0.9, nesterov=True, weight_decay=decay),
-        30,
+        20,
         0.0,
     ),
     "rmsprop": Recipe(lambda p, lr, decay: optim.RMSprop(p, lr, weight_decay=decay), 0.3, 0.0),
