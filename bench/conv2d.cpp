@@ -36,7 +36,7 @@ void add_passes(const std::string& shape, Algorithm algorithm) {
     const double bytes =
         double(sizeof(T)) * double(s.input_size() + s.output_size() + s.weight_size());
     const auto add_pass = [&](const char* operation, Pass which, auto pass) {
-        if (algorithm == Algorithm::winograd && !rot180::winograd_refuses(which, s).empty()) return;
+        if (algorithm == Algorithm::winograd && !rot180::winograd_refuses(s).empty()) return;
         add<T>(operation, name, named.flops(), bytes, [s, pass] {
             auto memory = std::make_shared<Operands<T>>(s);
             return [=] {

@@ -122,19 +122,28 @@ WINOGRAD = {
     "filters of one task; one slot, many ranges": Case((1, 6, 7, 192), (3, 3, 192, 200), padding=1),
     "many blocks of one slot, many ranges": Case((1, 22, 21, 200), (3, 3, 200, 210), padding=1),
     "padding beyond the tile": Case((2, 3, 2, 3), (3, 3, 3, 4), padding=((9, 4), (5, 13))),
+    "phases, filters first, inputs of one task": Case(
+        (6, 66, 62, 9), (4, 4, 9, 70), stride=2, padding=1
+    ),
+    "phases of many channels, filters of one task": Case(
+        (1, 9, 8, 67), (4, 4, 67, 200), stride=2, padding=((1, 0), (2, 1))
+    ),
+    "phases beyond the image": Case((2, 3, 2, 3), (6, 6, 3, 4), stride=3, padding=((9, 4), (5, 13))),
 }
 
 
 @st.composite
 def winograd_cases(draw: st.DrawFn) -> Case:
-    """3x3 kernels as Winograd's algorithm takes them: any size, padding and number of channels."""
+    """What Winograd's algorithm can compute: any size, padding and number of channels."""
     number = st.integers
+    kernel, stride = draw(st.sampled_from([(3, 1), (3, 1), (2, 1), (5, 1), (4, 2), (6, 2), (6, 3)]))
     sides = tuple((draw(number(0, 4)), draw(number(0, 4))) for _ in "hw")
-    height, width = (draw(number(max(1, 3 - sum(side)), 15)) for side in sides)
+    height, width = (draw(number(max(1, kernel - sum(side)), 15)) for side in sides)
     inputs, outputs = draw(number(1, 40)), draw(number(1, 40))
     return Case(
         (draw(number(1, 3)), height, width, inputs),
-        (3, 3, inputs, outputs),
+        (kernel, kernel, inputs, outputs),
+        stride=stride,
         padding=draw(st.sampled_from([sides, sides, "same", "full"])),
     )
 

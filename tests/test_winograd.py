@@ -93,24 +93,18 @@ def test_every_remainder_of_tiles(kernel, height, dtype):
             assert_right(Case(*shapes, padding=(vertical, horizontal)), dtype)
 
 
-# Kernels that their stride divides: each phase of the input gradient is a convolution of its own.
+# Kernels that their stride divides: convolutions over the phases of x, or of each phase of dx.
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("isa", INSTRUCTION_SETS)
 @pytest.mark.parametrize(("kernel", "stride"), [(4, 2), (6, 2), (8, 2), (10, 2), (6, 3), (8, 4)])
-def test_every_phase_of_a_strided_input_gradient(kernel, stride, isa, dtype, instruction_set):
+def test_every_phase_of_a_stride(kernel, stride, isa, dtype, instruction_set):
     instruction_set(isa)
     for padding in (0, 1, ((2, 0), (1, 3))):
         for size in range(kernel, kernel + 6):
-            shapes = ((2, size, size + 3, 7), (kernel, kernel, 7, 19))
-            case = Case(*shapes, stride=stride, padding=padding)
-            assert_exact_passes(functional, case, dtype)
-            _, weight, dy = (array.astype(dtype) for array in case.reals())
-            arguments = (dy, weight, case.x_shape)
-            dx, direct = (
-                functional.conv2d_grad_input(*arguments, **case.options, algorithm=name)
-                for name in ("winograd", "direct")
+            case = Case(
+                (2, size, size + 3, 7), (kernel, kernel, 7, 19), stride=stride, padding=padding
             )
-            assert (dx != direct).any(), f"{case} fell back"
+            assert_right(case, dtype)
 
 
 TAILS = [*range(1, 10), 15, 16, 17, 23, 24, 31, 32, 33, 63, 64, 65, 96, 130]

@@ -155,11 +155,8 @@ struct OuterProduct {
     bool overwrite;
 };
 
-// Winograd's transforms along one axis take a tile to six points, and back.
-constexpr int winograd_points = 6;
-
-// The transform of one tile into its 6x6 points, of every channel alike:
-//   to[(6*i + j)*point_stride + c] = point (i, j) of the pixels
+// Winograd's transform of one tile into its P x P points, of every channel alike:
+//   to[(P*i + j)*point_stride + c] = point (i, j) of the pixels
 //       from[from_at + r*row_stride + s*column_stride + c]
 // times the activation's derivative at `saved`, which lies as `from` does, if there is one. Pixels
 // outside [first_row, last_row) x [first_column, last_column) count as zero. `to` has room for
@@ -180,7 +177,7 @@ struct ToPoints {
     int64_t next_at;  // the next call's from_at, to be asked for meanwhile
 };
 
-// The transform of 6x6 points into the first `rows` x `columns` pixels of a tile:
+// The transform of P x P points into the first `rows` x `columns` pixels of a tile:
 //   to[i*row_stride + j*column_stride + c] = activation(bias[c] + pixel (i, j) of the points
 //       from[p*point_stride + c])
 // bias may be null; it and `from` are readable for whole vectors. activation as in CorrelateTiles.
@@ -320,12 +317,13 @@ struct Kernels {
     // sum[c] += sum over rows of x[row*stride + c]
     void (*add_rows)(const T* x, int64_t rows, int64_t stride, int64_t channels, T* sum);
 
-    // B^T d B of a 6x6 of inputs.
-    void (*winograd_input)(const ToPoints<T>&);
-    // G g G^T of a filter of taps x taps, 2 to 5.
-    void (*winograd_filter)(int taps, const ToPoints<T>&);
-    // A^T m A, of size x size, 2 to 5. Returns whether every pixel is finite before the activation.
-    bool (*winograd_output)(int size, const FromPoints<T>&);
+    // B^T d B of points x points inputs, five or six.
+    void (*winograd_input)(int points, const ToPoints<T>&);
+    // G g G^T of a filter of taps x taps: 2 to 5 of six points, 2 or 4 of five.
+    void (*winograd_filter)(int points, int taps, const ToPoints<T>&);
+    // A^T m A, of size x size: 2 to 5 from six points, 2 or 4 from five. Returns whether every pixel
+    // is finite before the activation.
+    bool (*winograd_output)(int points, int size, const FromPoints<T>&);
 
     // sum[j] += sum over rows of x - center, squares[j] += sum over rows of (x - center)^2, rows
     // and center as in ChannelNorm.

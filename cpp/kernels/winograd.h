@@ -1,14 +1,14 @@
-// Winograd's transforms for convolutions of `taps` x `taps` in tiles of (7 - taps) x (7 - taps)
-// outputs:
+// Winograd's transforms for convolutions of `taps` x `taps` in tiles of `size` x `size` outputs,
+// with size + taps - 1 = POINTS of five or six:
 //
 //     Y = A^T [ (G g G^T) * (B^T d B) ] A,   * element by element, summed over input channels
 //
-// d is the 6x6 of inputs that a tile reads, g the filter. Along one axis, the two polynomials that
-// have d and g as coefficients are evaluated at six points, 0, +-a, +-b and infinity, multiplied
-// there, and interpolated: S. Winograd, Arithmetic Complexity of Computations (1980); A. Lavin and
-// S. Gray, Fast Algorithms for Convolutional Neural Networks (2016). a and b come from
-// bench/winograd_points.py: these are exact, as are their squares, and leave half of the error that
-// the usual 1 and 2 leave.
+// d is the POINTS x POINTS of inputs that a tile reads, g the filter. Along one axis, the two
+// polynomials that have d and g as coefficients are evaluated at as many points, multiplied there,
+// and interpolated: S. Winograd, Arithmetic Complexity of Computations (1980); A. Lavin and S.
+// Gray, Fast Algorithms for Convolutional Neural Networks (2016). Six points are 0, +-a, +-b and
+// infinity; five do without -b. a and b come from bench/winograd_points.py: these are exact, as are
+// their squares, and leave half of the error that the usual 1 and 2 leave.
 #pragma once
 
 #include "activation_vector.h"
@@ -21,20 +21,30 @@ namespace {
 constexpr double point_a = 0.75, point_b = 1.5;
 
 // B^T d. Points of opposite sign share their even and their odd terms, here and below.
-template <class T>
+template <class T, int POINTS>
 struct InputTransform {
-    static constexpr int size = winograd_points;
+    static constexpr int size = POINTS;
 
-    static inline void apply(const Vector<T> (&d)[size], Vector<T> (&points)[winograd_points]) {
+    static inline void apply(const Vector<T> (&d)[size], Vector<T> (&points)[POINTS]) {
         constexpr T a = T(point_a), a2 = a * a, b = T(point_b), b2 = b * b;
-        const Vector<T> even_a = d[4] - b2 * d[2], odd_a = d[3] - b2 * d[1];
-        const Vector<T> even_b = d[4] - a2 * d[2], odd_b = d[3] - a2 * d[1];
-        points[0] = d[4] - (a2 + b2) * d[2] + a2 * b2 * d[0];
-        points[1] = even_a + a * odd_a;
-        points[2] = even_a - a * odd_a;
-        points[3] = even_b + b * odd_b;
-        points[4] = even_b - b * odd_b;
-        points[5] = d[5] - (a2 + b2) * d[3] + a2 * b2 * d[1];
+        if constexpr (POINTS == 6) {
+            const Vector<T> even_a = d[4] - b2 * d[2], odd_a = d[3] - b2 * d[1];
+            const Vector<T> even_b = d[4] - a2 * d[2], odd_b = d[3] - a2 * d[1];
+            points[0] = d[4] - (a2 + b2) * d[2] + a2 * b2 * d[0];
+            points[1] = even_a + a * odd_a;
+            points[2] = even_a - a * odd_a;
+            points[3] = even_b + b * odd_b;
+            points[4] = even_b - b * odd_b;
+            points[5] = d[5] - (a2 + b2) * d[3] + a2 * b2 * d[1];
+        } else {
+            const Vector<T> even = d[3] - b * d[2], odd = d[2] - b * d[1];
+            const Vector<T> at_b = d[3] - a2 * d[1];
+            points[0] = at_b - b * (d[2] - a2 * d[0]);
+            points[1] = even + a * odd;
+            points[2] = even - a * odd;
+            points[3] = at_b;
+            points[4] = d[4] - a2 * d[2] - b * at_b;
+        }
     }
 };
 
@@ -52,35 +62,48 @@ inline Vector<T> every_second(const Vector<T> (&c)[COUNT], int first, T square) 
 }
 
 // G g.
-template <class T, int TAPS>
+template <class T, int POINTS, int TAPS>
 struct FilterTransform {
     static constexpr int size = TAPS;
 
-    static inline void apply(const Vector<T> (&g)[size], Vector<T> (&points)[winograd_points]) {
+    static inline void apply(const Vector<T> (&g)[size], Vector<T> (&points)[POINTS]) {
         constexpr T a = T(point_a), a2 = a * a, b = T(point_b), b2 = b * b;
-        constexpr T at_zero = 1 / (a2 * b2);
-        constexpr T at_a = 1 / (2 * a2 * (a2 - b2)), at_b = 1 / (2 * b2 * (b2 - a2));
-        const Vector<T> even_a = at_a * every_second<T, TAPS>(g, 0, a2);
-        const Vector<T> odd_a = at_a * a * every_second<T, TAPS>(g, 1, a2);
-        const Vector<T> even_b = at_b * every_second<T, TAPS>(g, 0, b2);
-        const Vector<T> odd_b = at_b * b * every_second<T, TAPS>(g, 1, b2);
-        points[0] = at_zero * g[0];
-        points[1] = even_a + odd_a;
-        points[2] = even_a - odd_a;
-        points[3] = even_b + odd_b;
-        points[4] = even_b - odd_b;
-        points[5] = g[TAPS - 1];
+        const Vector<T> even_a = every_second<T, TAPS>(g, 0, a2);
+        const Vector<T> odd_a = a * every_second<T, TAPS>(g, 1, a2);
+        const Vector<T> even_b = every_second<T, TAPS>(g, 0, b2);
+        const Vector<T> odd_b = b * every_second<T, TAPS>(g, 1, b2);
+        constexpr T at_b = 1 / (2 * b2 * (b2 - a2));
+        if constexpr (POINTS == 6) {
+            constexpr T at_zero = 1 / (a2 * b2), at_a = 1 / (2 * a2 * (a2 - b2));
+            points[0] = at_zero * g[0];
+            points[1] = at_a * (even_a + odd_a);
+            points[2] = at_a * (even_a - odd_a);
+            points[3] = at_b * (even_b + odd_b);
+            points[4] = at_b * (even_b - odd_b);
+        } else {
+            constexpr T at_zero = 1 / (a2 * b);
+            constexpr T at_a = 1 / (2 * a2 * (a - b)), at_minus_a = -1 / (2 * a2 * (a + b));
+            points[0] = at_zero * g[0];
+            points[1] = at_a * (even_a + odd_a);
+            points[2] = at_minus_a * (even_a - odd_a);
+            points[3] = 2 * b * at_b * (even_b + odd_b);
+        }
+        points[POINTS - 1] = g[TAPS - 1];
     }
 };
 
 // A^T m.
-template <class T, int SIZE>
+template <class T, int POINTS, int SIZE>
 struct OutputTransform {
     static constexpr int size = SIZE;
 
-    static inline void apply(const Vector<T> (&points)[winograd_points], Vector<T> (&y)[size]) {
+    static inline void apply(const Vector<T> (&points)[POINTS], Vector<T> (&y)[size]) {
         const Vector<T> even_a = points[1] + points[2], odd_a = points[1] - points[2];
-        const Vector<T> even_b = points[3] + points[4], odd_b = points[3] - points[4];
+        Vector<T> even_b = points[3], odd_b = points[3];
+        if constexpr (POINTS == 6) {
+            even_b += points[4];
+            odd_b -= points[4];
+        }
         T a = 1, b = 1;
 #pragma GCC unroll 8
         for (int i = 0; i < SIZE; ++i) {
@@ -89,16 +112,16 @@ struct OutputTransform {
             b *= T(point_b);
         }
         y[0] += points[0];
-        y[SIZE - 1] += points[5];
+        y[SIZE - 1] += points[POINTS - 1];
     }
 };
 
 // A vector of channels of one tile, from channel c on; read(i, j) is pixel (i, j).
-template <class T, class Transform, class Read>
+template <class T, int POINTS, class Transform, class Read>
 __attribute__((always_inline)) inline void to_points_vector(const ToPoints<T>& tile, int64_t c,
                                                             int64_t lanes, const Read& read) {
     constexpr int SIZE = Transform::size;
-    Vector<T> rows[SIZE][winograd_points], total = {};
+    Vector<T> rows[SIZE][POINTS], total = {};
 #pragma GCC unroll 8
     for (int i = 0; i < SIZE; ++i) {
         Vector<T> row[SIZE];
@@ -118,14 +141,14 @@ __attribute__((always_inline)) inline void to_points_vector(const ToPoints<T>& t
         }
     }
 #pragma GCC unroll 8
-    for (int j = 0; j < winograd_points; ++j) {
-        Vector<T> column[SIZE], points[winograd_points];
+    for (int j = 0; j < POINTS; ++j) {
+        Vector<T> column[SIZE], points[POINTS];
 #pragma GCC unroll 8
         for (int i = 0; i < SIZE; ++i) column[i] = rows[i][j];
         Transform::apply(column, points);
 #pragma GCC unroll 8
-        for (int i = 0; i < winograd_points; ++i) {
-            store(tile.to + (i * winograd_points + j) * tile.point_stride + c, points[i]);
+        for (int i = 0; i < POINTS; ++i) {
+            store(tile.to + (i * POINTS + j) * tile.point_stride + c, points[i]);
         }
     }
 }
@@ -147,7 +170,7 @@ struct PixelsAt {
     }
 };
 
-template <class T, class Transform>
+template <class T, int POINTS, class Transform>
 void to_points(const ToPoints<T>& tile) {
     constexpr int W = width<T>, SIZE = Transform::size;
     const Vector<T> zero = {};
@@ -172,12 +195,12 @@ void to_points(const ToPoints<T>& tile) {
         // What a last vector has too many is the next pixel's, except at the end of the array.
         const bool readable = last_pixel + c + W <= tile.from_size;
         if (readable && tile.activation == Activation::none) {
-            to_points_vector<T, Transform>(tile, c, lanes,
-                                           [&](int i, int j) __attribute__((always_inline)) {
-                                               return load(place(tile.from, at(i, j), i, j));
-                                           });
+            to_points_vector<T, POINTS, Transform>(
+                tile, c, lanes, [&](int i, int j) __attribute__((always_inline)) {
+                    return load(place(tile.from, at(i, j), i, j));
+                });
         } else if (readable && tile.activation == Activation::relu) {
-            to_points_vector<T, Transform>(
+            to_points_vector<T, POINTS, Transform>(
                 tile, c, lanes, [&](int i, int j) __attribute__((always_inline)) {
                     return times_derivative<T>(
                         Activation::relu, load(place(tile.from, at(i, j), i, j)),
@@ -187,7 +210,7 @@ void to_points(const ToPoints<T>& tile) {
             const auto read = [&](const T* pixel) {
                 return lanes == W ? load(pixel) : load_first(pixel, lanes);
             };
-            to_points_vector<T, Transform>(tile, c, lanes, [&](int i, int j) {
+            to_points_vector<T, POINTS, Transform>(tile, c, lanes, [&](int i, int j) {
                 const Vector<T> value = read(place(tile.from, at(i, j), i, j));
                 if (tile.activation == Activation::none) return value;
                 const Vector<T> saved = read(place(tile.saved, at(i, j), i, j));
@@ -198,19 +221,22 @@ void to_points(const ToPoints<T>& tile) {
 }
 
 template <class T>
-void winograd_input(const ToPoints<T>& tile) {
-    to_points<T, InputTransform<T>>(tile);
+void winograd_input(int points, const ToPoints<T>& tile) {
+    if (points == 5) return to_points<T, 5, InputTransform<T, 5>>(tile);
+    return to_points<T, 6, InputTransform<T, 6>>(tile);
 }
 
 template <class T>
-void winograd_filter(int taps, const ToPoints<T>& tile) {
-    if (taps == 2) to_points<T, FilterTransform<T, 2>>(tile);
-    if (taps == 3) to_points<T, FilterTransform<T, 3>>(tile);
-    if (taps == 4) to_points<T, FilterTransform<T, 4>>(tile);
-    if (taps == 5) to_points<T, FilterTransform<T, 5>>(tile);
+void winograd_filter(int points, int taps, const ToPoints<T>& tile) {
+    if (points == 5 && taps == 2) return to_points<T, 5, FilterTransform<T, 5, 2>>(tile);
+    if (points == 5) return to_points<T, 5, FilterTransform<T, 5, 4>>(tile);
+    if (taps == 2) return to_points<T, 6, FilterTransform<T, 6, 2>>(tile);
+    if (taps == 3) return to_points<T, 6, FilterTransform<T, 6, 3>>(tile);
+    if (taps == 4) return to_points<T, 6, FilterTransform<T, 6, 4>>(tile);
+    return to_points<T, 6, FilterTransform<T, 6, 5>>(tile);
 }
 
-template <class T, int SIZE>
+template <class T, int POINTS, int SIZE>
 bool from_points(const FromPoints<T>& tile) {
     constexpr int W = width<T>;
     const int64_t vectors = (tile.channels + W - 1) / W;
@@ -220,15 +246,15 @@ bool from_points(const FromPoints<T>& tile) {
         const int64_t behind = tile.channels - W;
         const int64_t c = vector * W < behind ? vector * W : behind > 0 ? behind : 0;
         const int64_t lanes = tile.channels < W ? tile.channels : W;
-        Vector<T> rows[SIZE][winograd_points];
+        Vector<T> rows[SIZE][POINTS];
 #pragma GCC unroll 8
-        for (int j = 0; j < winograd_points; ++j) {
-            Vector<T> points[winograd_points], column[SIZE];
+        for (int j = 0; j < POINTS; ++j) {
+            Vector<T> points[POINTS], column[SIZE];
 #pragma GCC unroll 8
-            for (int i = 0; i < winograd_points; ++i) {
-                points[i] = load(tile.from + (i * winograd_points + j) * tile.point_stride + c);
+            for (int i = 0; i < POINTS; ++i) {
+                points[i] = load(tile.from + (i * POINTS + j) * tile.point_stride + c);
             }
-            OutputTransform<T, SIZE>::apply(points, column);
+            OutputTransform<T, POINTS, SIZE>::apply(points, column);
 #pragma GCC unroll 8
             for (int i = 0; i < SIZE; ++i) rows[i][j] = column[i];
         }
@@ -237,7 +263,7 @@ bool from_points(const FromPoints<T>& tile) {
         for (int i = 0; i < SIZE; ++i) {
             if (i >= tile.rows) break;
             Vector<T> y[SIZE];
-            OutputTransform<T, SIZE>::apply(rows[i], y);
+            OutputTransform<T, POINTS, SIZE>::apply(rows[i], y);
             T* to = tile.to + i * tile.row_stride + c;
 #pragma GCC unroll 8
             for (int j = 0; j < SIZE; ++j) {
@@ -259,11 +285,13 @@ bool from_points(const FromPoints<T>& tile) {
 }
 
 template <class T>
-bool winograd_output(int size, const FromPoints<T>& tile) {
-    if (size == 2) return from_points<T, 2>(tile);
-    if (size == 3) return from_points<T, 3>(tile);
-    if (size == 4) return from_points<T, 4>(tile);
-    return from_points<T, 5>(tile);
+bool winograd_output(int points, int size, const FromPoints<T>& tile) {
+    if (points == 5 && size == 2) return from_points<T, 5, 2>(tile);
+    if (points == 5) return from_points<T, 5, 4>(tile);
+    if (size == 2) return from_points<T, 6, 2>(tile);
+    if (size == 3) return from_points<T, 6, 3>(tile);
+    if (size == 4) return from_points<T, 6, 4>(tile);
+    return from_points<T, 6, 5>(tile);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "instruction_set.h"
 #include "kernels.h"
 #include "rot180/conv2d.h"
+#include "winograd.h"
 
 namespace rot180 {
 namespace {
@@ -54,32 +55,37 @@ double direct_vectors(Pass pass, double taps, double in, double out, double widt
 
 template <class T>
 bool winograd_pays(Pass pass, const Conv2dShape& shape) {
-    constexpr double points = winograd_points * winograd_points;
     const double width = kernels<T>().width;
     const bool turned = pass == Pass::grad_input;
-    const double in = double(turned ? shape.out_channels : shape.in_channels);
-    const double out = double(turned ? shape.in_channels : shape.out_channels);
-    // Each phase of a strided input gradient is a convolution of its own.
-    const double taps = double(shape.kernel_height / shape.stride_h);
-    const double size = winograd_points + 1 - taps;
+    const int64_t along = shape.kernel_height / shape.stride_h;
+    const double taps = double(along), points = winograd_points(along);
+    const double size = points + 1 - taps, tile_points = points * points;
+    // A strided input gradient has a convolution for each phase of dx; the other passes have all
+    // phases of x as channels.
     const double phases = double(shape.stride_h * shape.stride_w);
-    const double rows =
-        std::ceil(double(turned ? shape.height : shape.out_height) / double(shape.stride_h));
+    const double images = double(shape.batch) * (turned ? phases : 1);
+    const double in = turned ? double(shape.out_channels) : phases * double(shape.in_channels);
+    const double out = double(turned ? shape.in_channels : shape.out_channels);
+    const double rows = turned ? std::ceil(double(shape.height) / double(shape.stride_h))
+                               : double(shape.out_height);
     const double columns =
-        std::ceil(double(turned ? shape.width : shape.out_width) / double(shape.stride_w));
-    const double in_vectors = std::ceil(in / width), out_vectors = std::ceil(out / width);
-    const double images = double(shape.batch) * phases;
+        turned ? std::ceil(double(shape.width) / double(shape.stride_w)) : double(shape.out_width);
+    const double out_vectors = std::ceil(out / width);
+    const double in_vectors = turned ? std::ceil(in / width)
+                                     : phases * std::ceil(double(shape.in_channels) / width);
     const double pixels = images * rows * columns;
     const double tiles = images * std::ceil(rows / size) * std::ceil(columns / size);
-    const double filters = phases * in * out_vectors;
+    const double calls = turned ? phases : 1, filters = calls * in * out_vectors;
+    // Transforms were measured with six points.
+    const double of_six = tile_points / 36;
 
     const Costs& cost = pass == Pass::grad_weight ? grad_weight_costs : correlation_costs;
     const double direct = pixels * taps * taps * in * direct_vectors(pass, taps, in, out, width) +
                           cost.direct_pixel * pixels * out_vectors + cost.packed_filter * filters +
                           cost.call;
-    const double winograd = cost.step * points * tiles * in * out_vectors +
-                            cost.tile * tiles * (in_vectors + output_share * out_vectors) +
-                            cost.filter * filters + cost.winograd_call * phases;
+    const double winograd = cost.step * tile_points * tiles * in * out_vectors +
+                            of_six * cost.tile * tiles * (in_vectors + output_share * out_vectors) +
+                            of_six * cost.filter * filters + cost.winograd_call * calls;
     return worth_it * winograd < direct;
 }
 
@@ -88,16 +94,12 @@ bool winograd_pays(Pass pass, const Conv2dShape& shape) {
 Algorithm algorithm() { return current().load(std::memory_order_relaxed); }
 void set_algorithm(Algorithm algorithm) { current().store(algorithm, std::memory_order_relaxed); }
 
-std::string_view winograd_refuses(Pass pass, const Conv2dShape& shape) {
+std::string_view winograd_refuses(const Conv2dShape& shape) {
     if (shape.groups != 1) return "there is more than one group";
     if (shape.dilation_h != 1 || shape.dilation_w != 1) return "the dilation is not 1";
     if (shape.kernel_height != shape.kernel_width) return "the kernel is not square";
-    if (shape.stride_h != 1 || shape.stride_w != 1) {
-        if (pass != Pass::grad_input) return "the stride is not 1";
-        if (shape.stride_h != shape.stride_w || shape.kernel_height % shape.stride_h != 0) {
-            return "the stride does not divide the kernel";
-        }
-    }
+    if (shape.stride_h != shape.stride_w) return "the vertical and the horizontal stride differ";
+    if (shape.kernel_height % shape.stride_h != 0) return "the stride does not divide the kernel";
     const int64_t taps = shape.kernel_height / shape.stride_h;
     if (taps < 2 || taps > 5) return "the kernel has no 2 to 5 taps along a side for each stride";
     return "";
@@ -108,7 +110,7 @@ Algorithm conv2d_algorithm(Pass pass, const Conv2dShape& shape, Algorithm reques
     const bool forced = requested != Algorithm::automatic;
     if (!forced) requested = algorithm();
     if (requested == Algorithm::direct) return requested;
-    const std::string_view refusal = winograd_refuses(pass, shape);
+    const std::string_view refusal = winograd_refuses(shape);
     if (!refusal.empty()) {
         if (forced) {
             throw std::invalid_argument("algorithm 'winograd' cannot compute this shape: " +

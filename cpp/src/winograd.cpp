@@ -58,12 +58,9 @@ struct Schedule {
     bool filters_first;     // likewise; else each task transforms what it needs
 };
 
-template <class T>
-Schedule schedule(const Correlation& part, const TileGrid& grid, const Panels& panels,
-                  const PanelGroups& groups) {
+Schedule schedule(const TileGrid& grid, int64_t filter_bytes, const PanelGroups& groups) {
     Schedule plan = {};
-    const int64_t filters = tile_points * part.channels * panels.all_lanes() * int64_t(sizeof(T));
-    plan.filters_first = grid.count() > few_tiles || filters < large_filters_bytes;
+    plan.filters_first = grid.count() > few_tiles || filter_bytes < large_filters_bytes;
     const int64_t fair = divide_up(grid.count() * groups.count(), plenty_of_tasks);
     plan.tiles = std::clamp(divide_up(fair, fewest_tiles) * fewest_tiles, fewest_tiles, most_tiles);
     if (!plan.filters_first) plan.tiles = grid.count();
@@ -83,7 +80,7 @@ template <class T>
 struct Product {
     const Kernels<T>& kernels;
     const Correlation& part;
-    int taps, output_size;  // along one side of a filter and of a tile
+    int points, taps, output_size;  // along one side of a tile, a filter and a tile's outputs
     const TileGrid& grid;
     const Panels& panels;
     const PanelGroups& groups;
@@ -93,13 +90,34 @@ struct Product {
     Activation activation;
     T* y;
 
-    // The points of a panel's filters for input channels [first, first + count). `to` is where they
-    // begin in an array (point, channels, lane); packed has room for their taps.
-    void transform_filters(int64_t panel, int64_t first, int64_t count, int64_t channels, T* packed,
+    int64_t tile_points() const { return int64_t(points) * points; }
+    // Of all phases of x.
+    int64_t channels() const { return part.stride_h * part.stride_w * part.channels; }
+
+    // Filters are transformed in pieces of input channels of one phase.
+    struct Piece {
+        int64_t phase, channel, count;
+    };
+    int64_t phase_pieces() const { return divide_up(part.channels, lines_together); }
+    int64_t pieces() const { return part.stride_h * part.stride_w * phase_pieces(); }
+    Piece piece(int64_t index) const {
+        const int64_t channel = index % phase_pieces() * lines_together;
+        return {index / phase_pieces(), channel, std::min(lines_together, part.channels - channel)};
+    }
+    int64_t first_channel(const Piece& piece) const {
+        return piece.phase * part.channels + piece.channel;
+    }
+
+    // The points of a panel's filters for a piece. `to` is where they begin in an array (point,
+    // channels, lane); packed has room for their taps.
+    void transform_filters(int64_t panel, const Piece& piece, int64_t channels, T* packed,
                            T* to) const {
-        const int64_t lanes = panels.lanes(panel);
+        const int64_t lanes = panels.lanes(panel), count = piece.count;
+        const int64_t a = piece.phase / part.stride_w, b = piece.phase % part.stride_w;
         for (int64_t tap = 0; tap < taps * taps; ++tap) {
-            pack_panel(kernels, part, panels, weight, panel, tap * part.channels + first, count,
+            const int64_t r = a + tap / taps * part.stride_h, s = b + tap % taps * part.stride_w;
+            pack_panel(kernels, part, panels, weight, panel,
+                       (r * part.tap_columns + s) * part.channels + piece.channel, count,
                        packed + tap * count * lanes);
         }
         ToPoints<T> filter = {};
@@ -111,7 +129,7 @@ struct Product {
         filter.channels = count * lanes;
         filter.to = to;
         filter.point_stride = channels * lanes;
-        kernels.winograd_filter(taps, filter);
+        kernels.winograd_filter(points, taps, filter);
     }
 
     // The outputs of tiles [first, last) for one group of panels, from their inputs (tile, point,
@@ -119,11 +137,11 @@ struct Product {
     // be transformed. Returns whether all are finite.
     bool run(int64_t first, int64_t last, int64_t group, const T* inputs, const T* filters,
              const Workspace<T>& own) const {
-        const int64_t x_stride = point_stride<T>(part.channels);
+        const int64_t x_stride = point_stride<T>(channels());
         const int64_t y_stride = point_stride<T>(groups.lanes(group));
         for (int64_t t = 0; t < last - first; ++t) {
-            own.x_at[t] = t * tile_points * x_stride;
-            own.y_at[t] = t * tile_points * y_stride;
+            own.x_at[t] = t * tile_points() * x_stride;
+            own.y_at[t] = t * tile_points() * y_stride;
         }
         CorrelateTiles<T> tiles = {};
         tiles.x_at = own.x_at;
@@ -131,12 +149,8 @@ struct Product {
         tiles.pixels = last - first;
         tiles.prefetch_next = true;
         tiles.run_count = 1;
-        const int64_t together = filters ? part.channels : lines_together;
-        for (int64_t c = 0; c < part.channels; c += together) {
-            const int64_t count = std::min(together, part.channels - c);
-            if (!filters) transform_group(group, c, count, own);
-            const T* points = filters ? filters : own.filters;
-            for (int64_t point = 0; point < tile_points; ++point) {
+        const auto multiply_points = [&](int64_t c, int64_t count, const T* from) {
+            for (int64_t point = 0; point < tile_points(); ++point) {
                 for (int64_t panel = groups.first(group); panel < groups.first(group + 1);
                      ++panel) {
                     const int64_t before = lanes_before(group, panel);
@@ -144,20 +158,29 @@ struct Product {
                     tiles.x = inputs + point * x_stride + c;
                     tiles.y = own.products + point * y_stride + before;
                     multiply(panel, count,
-                             points + (before * tile_points + point * panels.lanes(panel)) * count,
+                             from + (before * tile_points() + point * panels.lanes(panel)) * count,
                              tiles);
                 }
+            }
+        };
+        if (filters) {
+            multiply_points(0, channels(), filters);
+        } else {
+            for (int64_t index = 0; index < pieces(); ++index) {
+                const Piece some = piece(index);
+                transform_group(group, some, own);
+                multiply_points(first_channel(some), some.count, own.filters);
             }
         }
         return transform_outputs(first, last, group, y_stride, own.products);
     }
 
  private:
-    void transform_group(int64_t group, int64_t first, int64_t count,
-                         const Workspace<T>& own) const {
+    void transform_group(int64_t group, const Piece& some, const Workspace<T>& own) const {
         for (int64_t panel = groups.first(group); panel < groups.first(group + 1); ++panel) {
-            transform_filters(panel, first, count, count, own.packed,
-                              own.filters + lanes_before(group, panel) * tile_points * count);
+            transform_filters(
+                panel, some, some.count, own.packed,
+                own.filters + lanes_before(group, panel) * tile_points() * some.count);
         }
     }
 
@@ -194,13 +217,13 @@ struct Product {
         bool finite = true;
         for (int64_t index = first; index < last; ++index) {
             const int64_t i = grid.row(index), j = grid.column(index);
-            tile.from = products + (index - first) * tile_points * stride;
+            tile.from = products + (index - first) * tile_points() * stride;
             tile.rows = std::min<int64_t>(output_size, part.out_rows - i * output_size);
             tile.columns = std::min<int64_t>(output_size, part.out_columns - j * output_size);
             tile.to = y + part.y_offset + groups.begin(group) +
                       grid.image(index) * part.y_image_stride +
                       output_size * (i * tile.row_stride + j * tile.column_stride);
-            finite &= kernels.winograd_output(output_size, tile);
+            finite &= kernels.winograd_output(points, output_size, tile);
             for (int64_t row = 0; row < tile.rows; ++row) {
                 after_kernel(kernels, activation, tile.columns, tile.channels, tile.column_stride,
                              tile.to + row * tile.row_stride);
@@ -218,12 +241,15 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     const Kernels<T>& kernels = rot180::kernels<T>();
     const Panels panels(kernels, 1, part.group_out);
     const PanelGroups groups(panels);
-    const int taps = int(part.tap_rows), output_size = winograd_points + 1 - taps;
+    const int taps = int(part.tap_rows / part.stride_h), points = winograd_points(taps);
+    const int output_size = points + 1 - taps;
     const TileGrid grid(part.batch, part.out_rows, part.out_columns, output_size);
     if (grid.count() == 0) return true;
-    const Schedule plan = schedule<T>(part, grid, panels, groups);
-    const int64_t input_stride = tile_points * point_stride<T>(part.channels);
-    const int64_t filter_size = tile_points * part.channels * panels.all_lanes();
+    const int64_t tile_points = int64_t(points) * points;
+    const int64_t channels = part.stride_h * part.stride_w * part.channels;
+    const int64_t filter_size = tile_points * channels * panels.all_lanes();
+    const Schedule plan = schedule(grid, filter_size * int64_t(sizeof(T)), groups);
+    const int64_t input_stride = tile_points * point_stride<T>(channels);
     const int64_t lanes = groups.most_lanes();
     const int64_t tasks = plan.blocks * (plan.inputs_first ? groups.count() : 1);
     const int team = team_size(tasks, double(grid.count()) * double(filter_size) / 8);
@@ -260,25 +286,27 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     std::fill_n(array(zeros_at), panels.most_lanes(), T(0));
     T* filters = array(filters_at);
     T* inputs = array(inputs_at);
-    const TiledImages<T> images = {x,    part.height, part.width, part.channels,
-                                   grid, output_size, part.top,   part.left};
+    const TiledImages<T> images = {x,      part.height, part.width, part.channels, grid,
+                                   points, output_size, part.top,   part.left,     part.stride_h};
     const auto transform_inputs = [&](int64_t first, int64_t last, T* to) {
-        images.to_points(0, part.channels, first, last, input_size, kernels.winograd_input, to);
+        const auto input = [&](const ToPoints<T>& tile) { kernels.winograd_input(points, tile); };
+        images.to_points(0, channels, first, last, points, input, to);
     };
-    const Product<T> product = {kernels,    part,   taps,   output_size,    grid,
-                                panels,     groups, weight, array(bias_at), array(zeros_at),
-                                activation, y};
+    const Product<T> product = {
+        kernels, part,   points, taps,           output_size,     grid,
+        panels,  groups, weight, array(bias_at), array(zeros_at), activation,
+        y};
 
-    const int64_t pieces = divide_up(part.channels, lines_together);
+    const int64_t pieces = product.pieces();
     const int64_t filter_tasks = plan.filters_first ? panels.count() * pieces : 0;
     const int64_t input_tasks = plan.inputs_first ? divide_up(grid.count(), fewest_tiles) : 0;
     parallel_for(filter_tasks + input_tasks, team, [&](int64_t task, int thread) {
         if (task < filter_tasks) {
-            const int64_t panel = task / pieces, first = task % pieces * lines_together;
-            T* to = filters + panels.lanes_before(panel) * tile_points * part.channels +
-                    first * panels.lanes(panel);
-            product.transform_filters(panel, first, std::min(lines_together, part.channels - first),
-                                      part.channels, workspace(thread).packed, to);
+            const int64_t panel = task / pieces;
+            const auto piece = product.piece(task % pieces);
+            T* to = filters + panels.lanes_before(panel) * tile_points * channels +
+                    product.first_channel(piece) * panels.lanes(panel);
+            product.transform_filters(panel, piece, channels, workspace(thread).packed, to);
         } else {
             const int64_t first = (task - filter_tasks) * fewest_tiles;
             transform_inputs(first, std::min(grid.count(), first + fewest_tiles),
@@ -291,7 +319,7 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         const int64_t first = task % plan.blocks * plan.tiles;
         const int64_t last = std::min(grid.count(), first + plan.tiles);
         const auto run = [&](int64_t group, const T* from) {
-            const T* points = filters + groups.begin(group) * tile_points * part.channels;
+            const T* points = filters + groups.begin(group) * tile_points * channels;
             if (!product.run(first, last, group, from, plan.filters_first ? points : nullptr,
                              mine)) {
                 finite = false;

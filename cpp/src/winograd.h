@@ -6,6 +6,14 @@
 
 namespace rot180 {
 
+// Points of a tile along one side, for kernels of 2 to 5 taps along theirs. Tiles of 4x4 outputs
+// cover images of 8, 16 and 32 pixels evenly: two taps need only five points for them.
+constexpr int winograd_points(int64_t taps) { return taps == 2 ? 5 : 6; }
+
+// A convolution whose stride divides the kernel is one of stride 1 over stride * stride times as
+// many channels, the phases of x: phase (a, b) has every stride-th pixel from (a, b) on, and every
+// stride-th tap.
+
 // As correlate. Returns false, and leaves y unfinished, where a result is not finite: a tile's
 // outputs share their sums, so an infinity or NaN would spread over all of them.
 template <class T>

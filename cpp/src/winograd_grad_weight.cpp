@@ -50,7 +50,7 @@ template <class T>
 struct Sum {
     const Kernels<T>& kernels;
     const Panels& panels;
-    int taps;
+    int points, taps;
     TiledImages<T> x, dy;
 
     // Adds up tiles [first, last), a block at a time: sums is (point, input channel, lane), bias
@@ -60,7 +60,11 @@ struct Sum {
         const int64_t out_channels = std::min(range.lanes, dy.channels - range.first_lane);
         const int64_t x_stride = point_stride<T>(range.channels);
         const int64_t dy_stride = point_stride<T>(out_channels);
-        const auto filter = [&](const ToPoints<T>& tile) { kernels.winograd_filter(taps, tile); };
+        const auto input = [&](const ToPoints<T>& tile) { kernels.winograd_input(points, tile); };
+        const auto filter = [&](const ToPoints<T>& tile) {
+            kernels.winograd_filter(points, taps, tile);
+        };
+        const int64_t tile_points = int64_t(points) * points;
         OuterProduct<T> product = {};
         product.images = product.rows = 1;
         product.x_stride = tile_points * x_stride;
@@ -69,8 +73,7 @@ struct Sum {
         product.tile_rows = range.channels;
         for (int64_t begin = first; begin < last; begin += block_tiles) {
             const int64_t end = std::min(last, begin + block_tiles);
-            x.to_points(range.first_channel, range.channels, begin, end, input_size,
-                        kernels.winograd_input, inputs);
+            x.to_points(range.first_channel, range.channels, begin, end, points, input, inputs);
             dy.to_points(range.first_lane, out_channels, begin, end, taps, filter, deltas, bias);
             product.columns = end - begin;
             product.overwrite = begin == first;
@@ -97,11 +100,14 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     const Panels panels(kernels, 1, shape.out_channels);
     // A convolution of x by tiles of dy: those are the filters, and dweight is the output, which
     // all tiles add up to.
-    const int output_size = int(shape.kernel_height), taps = winograd_points + 1 - output_size;
+    const int output_size = int(shape.kernel_height / shape.stride_h);
+    const int points = winograd_points(output_size), taps = points + 1 - output_size;
+    const int64_t tile_points = int64_t(points) * points;
+    const int64_t channels = shape.stride_h * shape.stride_w * shape.in_channels;
     const TileGrid grid(shape.batch, shape.out_height, shape.out_width, taps);
     const int64_t lanes = panels.all_lanes();
     Ranges ranges = {};
-    ranges.channel_ranges = divide_up(shape.in_channels, channels_together);
+    ranges.channel_ranges = divide_up(channels, channels_together);
     ranges.panel_ranges = std::min(panels.count(), divide_up(lanes, channels_together));
     const int64_t blocks = divide_up(grid.count(), block_tiles);
     const int64_t most_slots = divide_up(plenty_of_tasks, ranges.count());
@@ -109,9 +115,9 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
         std::clamp(blocks / blocks_worth_a_slot, std::min(few_tasks, most_slots), most_slots);
     ranges.slots = std::min(ranges.slots, blocks);
     const int64_t tasks = ranges.slots * ranges.count();
-    const int64_t most_channels = divide_up(shape.in_channels, ranges.channel_ranges);
+    const int64_t most_channels = divide_up(channels, ranges.channel_ranges);
     const int64_t most_lanes = divide_up(panels.count(), ranges.panel_ranges) * panels.most_lanes();
-    const int64_t sums_size = tile_points * shape.in_channels * lanes;
+    const int64_t sums_size = tile_points * channels * lanes;
     const int team = team_size(tasks, double(grid.count()) * double(sums_size) / 8);
 
     // Where nothing is to be added up, a task goes on to dweight while its sums are in a cache.
@@ -143,32 +149,30 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
         FromPoints<T> tile = {};
         tile.point_stride = range.channels * range.lanes;
         tile.channels = std::min(range.lanes, shape.out_channels - range.first_lane);
-        tile.column_stride = shape.in_channels * shape.out_channels;
-        tile.row_stride = output_size * tile.column_stride;
+        const int64_t tap_stride = shape.in_channels * shape.out_channels;
+        tile.column_stride = shape.stride_w * tap_stride;
+        tile.row_stride = shape.stride_h * shape.kernel_width * tap_stride;
         tile.rows = tile.columns = output_size;
         for (int64_t c = first; c < last; ++c) {
             tile.from = sums + c * range.lanes;
-            tile.to = dweight + (range.first_channel + c) * shape.out_channels + range.first_lane;
-            if (!kernels.winograd_output(output_size, tile)) finite = false;
+            const int64_t phase = (range.first_channel + c) / shape.in_channels;
+            const int64_t channel = (range.first_channel + c) % shape.in_channels;
+            const int64_t tap =
+                phase / shape.stride_w * shape.kernel_width + phase % shape.stride_w;
+            tile.to = dweight + tap * tap_stride + channel * shape.out_channels + range.first_lane;
+            if (!kernels.winograd_output(points, output_size, tile)) finite = false;
         }
     };
 
-    const Sum<T> sum = {
-        kernels,
-        panels,
-        taps,
-        {{x},
-         shape.height,
-         shape.width,
-         shape.in_channels,
-         grid,
-         taps,
-         shape.pad_top,
-         shape.pad_left},
-        {dy, shape.out_height, shape.out_width, shape.out_channels, grid, taps, 0, 0}};
+    const TiledImages<T> images = {
+        {x},    shape.height, shape.width,   shape.in_channels, grid,
+        points, taps,         shape.pad_top, shape.pad_left,    shape.stride_h};
+    const TiledImages<T> deltas = {
+        dy, shape.out_height, shape.out_width, shape.out_channels, grid, points, taps, 0, 0, 1};
+    const Sum<T> sum = {kernels, panels, points, taps, images, deltas};
     parallel_for(tasks, team, [&](int64_t task, int thread) {
         const int64_t slot = task / ranges.count();
-        const Range range = range_of(ranges, shape.in_channels, panels, task % ranges.count());
+        const Range range = range_of(ranges, channels, panels, task % ranges.count());
         const size_t mine = own_at + size_t(thread) * own.bytes();
         T* sums = at_once ? array(mine + own_sums_at) : sums_of(slot, range);
         T* bias =
@@ -181,7 +185,7 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     // The slots put together, some input channels of one range at a time.
     const int64_t line_blocks = divide_up(most_channels, lines_per_task);
     parallel_for(at_once ? 0 : ranges.count() * line_blocks, team, [&](int64_t task, int) {
-        const Range range = range_of(ranges, shape.in_channels, panels, task / line_blocks);
+        const Range range = range_of(ranges, channels, panels, task / line_blocks);
         const int64_t first = task % line_blocks * lines_per_task;
         const int64_t last = std::min(range.channels, first + lines_per_task);
         if (first >= last) return;

@@ -9,10 +9,6 @@
 
 namespace rot180 {
 
-// Points of a tile in two dimensions, and pixels of the input along one side of it.
-inline constexpr int64_t tile_points = winograd_points * winograd_points;
-inline constexpr int64_t input_size = winograd_points;
-
 // The distance of two points of a tile, `channels` of each: whole vectors, and mostly an odd number
 // of cache lines, because the points of a tile should not meet in a few sets of a cache.
 template <class T>
@@ -36,20 +32,16 @@ struct TileGrid {
     int64_t column(int64_t index) const { return index % columns; }
 };
 
-// Dense NHWC images whose tiles go to points. Tiles are `step` pixels apart and begin at
-// (-top, -left).
+// Dense NHWC images whose tiles go to points, all phases of stride * stride as channels side by
+// side: channel (a * stride + b) * channels + c is c of every stride-th pixel from (a, b) on. Tiles
+// are `step` pixels of a phase apart; phase (0, 0) begins at (-top, -left).
 template <class T>
 struct TiledImages {
     OutputGradient<T> values;
     int64_t height, width, channels;
     const TileGrid& grid;
-    int64_t step, top, left;
-
-    // Where the tile's first pixel lies in memory, or would.
-    int64_t origin(int64_t index) const {
-        const int64_t h = grid.row(index) * step - top, w = grid.column(index) * step - left;
-        return ((grid.image(index) * height + h) * width + w) * channels;
-    }
+    int points;
+    int64_t step, top, left, stride;
 
     // Channels [first_channel, first_channel + count) of tiles [first, last), of size x size pixels
     // each, as (tile, point, channel). transform is winograd_input or winograd_filter. sum, unless
@@ -57,25 +49,53 @@ struct TiledImages {
     template <class Transform>
     void to_points(int64_t first_channel, int64_t count, int64_t first, int64_t last, int64_t size,
                    const Transform& transform, T* to, T* sum = nullptr) const {
+        // In this order: the last vector of a phase may spill over to the next one's channels.
+        for (int64_t done = 0; done < count;) {
+            const int64_t phase = (first_channel + done) / channels;
+            const int64_t channel = (first_channel + done) % channels;
+            const int64_t some = std::min(count - done, channels - channel);
+            phase_to_points(phase, channel, some, first, last, size, transform, to + done,
+                            point_stride<T>(count), sum ? sum + done : nullptr);
+            done += some;
+        }
+    }
+
+ private:
+    template <class Transform>
+    void phase_to_points(int64_t phase, int64_t first_channel, int64_t count, int64_t first,
+                         int64_t last, int64_t size, const Transform& transform, T* to,
+                         int64_t to_stride, T* sum) const {
+        const int64_t down = phase / stride - top, right = phase % stride - left;
+        // Of a tile's pixels, the first one from `at` on that is not before `edge`.
+        const auto first_from = [&](int64_t at, int64_t edge) {
+            return edge > at ? std::min(size, divide_up(edge - at, stride)) : 0;
+        };
         ToPoints<T> tile = {};
         tile.from = values.dy + first_channel;
         tile.from_size = grid.images * height * width * channels - first_channel;
         tile.activation = values.activation;
         tile.saved = values.y ? values.y + first_channel : nullptr;
-        tile.row_stride = width * channels;
-        tile.column_stride = channels;
+        tile.row_stride = stride * width * channels;
+        tile.column_stride = stride * channels;
         tile.channels = count;
-        tile.point_stride = point_stride<T>(count);
+        tile.point_stride = to_stride;
         tile.sum = sum;
+        // Where a tile's first pixel lies in memory, or would.
+        const auto origin = [&](int64_t index) {
+            const int64_t h = grid.row(index) * step * stride + down;
+            const int64_t w = grid.column(index) * step * stride + right;
+            return ((grid.image(index) * height + h) * width + w) * channels;
+        };
         for (int64_t index = first; index < last; ++index) {
-            const int64_t h = grid.row(index) * step - top, w = grid.column(index) * step - left;
-            tile.first_row = std::clamp<int64_t>(-h, 0, size);
-            tile.last_row = std::clamp<int64_t>(height - h, 0, size);
-            tile.first_column = std::clamp<int64_t>(-w, 0, size);
-            tile.last_column = std::clamp<int64_t>(width - w, 0, size);
+            const int64_t h = grid.row(index) * step * stride + down;
+            const int64_t w = grid.column(index) * step * stride + right;
+            tile.first_row = first_from(h, 0);
+            tile.last_row = first_from(h, height);
+            tile.first_column = first_from(w, 0);
+            tile.last_column = first_from(w, width);
             tile.from_at = origin(index);
             tile.next_at = index + 1 < last ? origin(index + 1) : tile.from_at;
-            tile.to = to + (index - first) * tile_points * tile.point_stride;
+            tile.to = to + (index - first) * points * points * to_stride;
             transform(tile);
         }
     }

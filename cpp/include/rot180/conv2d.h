@@ -87,7 +87,7 @@ template <class T>
 Algorithm conv2d_algorithm(Pass pass, const Conv2dShape& shape,
                            Algorithm requested = Algorithm::automatic);
 
-// Why Winograd's algorithm cannot compute a pass; empty if it can.
-std::string_view winograd_refuses(Pass pass, const Conv2dShape& shape);
+// Why Winograd's algorithm cannot compute a shape; empty if it can.
+std::string_view winograd_refuses(const Conv2dShape& shape);
 
 }  // namespace rot180
