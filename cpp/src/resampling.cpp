@@ -1,5 +1,7 @@
 #include "resampling.h"
 
+#include <algorithm>
+
 #include "instruction_set.h"
 
 namespace rot180 {
@@ -18,6 +20,25 @@ Resampling<T> shares(const Windows& windows, int64_t size) {
     for (Span& span : result.windows) span.at = span.first;
     for (const Span& window : windows) result.weights.push_back(T(1) / T(window.at));
     return result;
+}
+
+// The rows that are made otherwise than the one before, and the number of rows at the end: averages
+// hand the same on to all rows of a window, and nearest neighbours are the same ones for several.
+template <class T>
+std::vector<int64_t> first_of_equal(const Resampling<T>& rows) {
+    std::vector<int64_t> first;
+    const int64_t count = int64_t(rows.windows.size());
+    for (int64_t i = 0; i < count; ++i) {
+        const Span& now = rows.windows[i];
+        const auto weights = rows.weights.begin();
+        const bool equal = i > 0 && now.first == rows.windows[i - 1].first &&
+                           now.count == rows.windows[i - 1].count &&
+                           std::equal(weights + now.at, weights + now.at + now.count,
+                                      weights + rows.windows[i - 1].at);
+        if (!equal) first.push_back(i);
+    }
+    first.push_back(count);
+    return first;
 }
 
 }  // namespace
@@ -63,7 +84,11 @@ void resample(const Images& x_shape, const Resampling<T>& rows, const Resampling
     const int64_t y_row = int64_t(columns.windows.size()) * x_shape.channels;
     const double products = double(x_shape.batch) * double(rows.weights.size()) *
                             double(columns.weights.size()) * double(x_shape.channels);
-    parallel_rows(x_shape.batch, out_height, y_row, products, [&](int64_t n, int64_t i) {
+    const std::vector<int64_t> first = first_of_equal(rows);
+    const int64_t groups = int64_t(first.size()) - 1;
+    const int64_t elements = y_row * out_height / std::max<int64_t>(groups, 1);
+    parallel_rows(x_shape.batch, groups, elements, products, [&](int64_t n, int64_t group) {
+        const int64_t i = first[group];
         const Span window = rows.windows[i];
         WeightedRow<T> row = {};
         row.x = x + (n * x_shape.height + window.first) * x_row;
@@ -76,6 +101,9 @@ void resample(const Images& x_shape, const Resampling<T>& rows, const Resampling
         row.column_weights = columns.weights.data();
         row.y = y + (n * out_height + i) * y_row;
         kernels.weighted_row(row);
+        for (int64_t equal = i + 1; equal < first[group + 1]; ++equal) {
+            std::copy(row.y, row.y + y_row, row.y + (equal - i) * y_row);
+        }
     });
 }
 

@@ -118,7 +118,11 @@ class Conv2d(Convolution):
         """Add dw and db to the parameters' ``grad`` and return dx, of x's shape."""
         x, output_shape, y = self._take_saved()
         expect_shape("dy", dy, output_shape, "the shape of y")
-        options = {**self._options(), "activation": self.activation, "y": y}
+        options = self._options()
+        if self.activation and input_grad and self._reads_dy_often((1, *x.shape)[-4:]):
+            dy = getattr(functional, f"{self.activation}_grad_input")(dy, y)
+        else:
+            options |= {"activation": self.activation, "y": y}
         db = np.empty_like(self.bias.value) if self.bias else None
         dw = functional.conv2d_grad_weight(x, dy, self.kernel_size, **options, bias_out=db)
         self._accumulate(dw, db)
@@ -143,3 +147,16 @@ class Conv2d(Convolution):
 
     def _weight_shape(self) -> tuple[int, ...]:
         return (*self.kernel_size, self.in_channels // self.groups, self.out_channels)
+
+    def _reads_dy_often(self, x_shape: tuple[int, ...]) -> bool:
+        """Whether dy had better be multiplied by the activation's derivative once, for both
+        gradients: Winograd's algorithm takes each pixel into several tiles.
+        """
+        options = self._options()
+        algorithm = options.pop("algorithm")
+        if algorithm == "auto":
+            weight = self.weight.value
+            algorithm = functional.conv2d_algorithm(
+                "conv2d_grad_weight", x_shape, weight.shape, **options, dtype=weight.dtype
+            )
+        return bool(algorithm == "winograd")
