@@ -93,9 +93,18 @@ AWKWARD = {
 }
 
 
-# What Winograd's algorithm computes, in each way that cpp/src/winograd*.cpp cuts it into tasks.
-# "Filters first" and "inputs first" say what is transformed at once, before the products; a weight
-# gradient sums its tiles in slots, each over ranges of input and output channels.
+# Few channels on both sides: convolutions over planes of pixels.
+PLANES = {
+    "a channel to six": Case((5, 28, 27, 1), (5, 5, 1, 6), padding=2),
+    "blocks of rows": Case((2, 90, 70, 1), (3, 4, 1, 3), padding=((2, 0), (0, 3))),
+    "four channels to seven, strided": Case(
+        (2, 33, 40, 4), (4, 3, 4, 7), stride=(2, 3), padding=((3, 0), (1, 2))
+    ),
+    "dilated, a remainder": Case((3, 26, 31, 3), (3, 3, 3, 3), (3, 2), 1, dilation=(2, 3)),
+    "padding beyond the kernel": Case((2, 17, 18, 2), (3, 5, 2, 5), padding=((7, 4), (9, 6))),
+    "two channels of float64": Case((9, 20, 19, 2), (3, 3, 2, 2), padding=1),
+}
+
 # Input gradients that are summed up from windows: few channels, enough images.
 WINDOWS = {
     "full mode": Case((8, 14, 13, 6), (5, 5, 6, 16)),
@@ -108,6 +117,9 @@ WINDOWS = {
     "gaps": Case((8, 13, 14, 7), (2, 3, 7, 16), stride=4),
 }
 
+# What Winograd's algorithm computes, in each way that cpp/src/winograd*.cpp cuts it into tasks.
+# "Filters first" and "inputs first" say what is transformed at once, before the products; a weight
+# gradient sums its tiles in slots, each over ranges of input and output channels.
 WINOGRAD = {
     "one tile, one slot": Case((1, 3, 3, 1), (3, 3, 1, 1)),
     "filters first, inputs first": Case((3, 9, 7, 17), (3, 3, 17, 20), padding=((1, 0), (2, 1))),

@@ -49,6 +49,7 @@ def test_any_geometry_is_within_rounding_on_reals(dtype, case, seed):
 
 # Large enough for several panels, several blocks of rows and columns, several slots.
 LARGE = {
+    **geometries.PLANES,
     **geometries.WINDOWS,
     "many channels": geometries.Case((3, 9, 8, 70), (3, 3, 70, 131), padding=1),
     "wide image": geometries.Case((1, 3, 450, 5), (2, 5, 5, 7), padding=2),
@@ -86,6 +87,7 @@ LARGE = {
 
 # Those of them whose dy the drivers read in different ways.
 FUSED = [
+    *geometries.PLANES,
     "many channels",
     "first layer",
     "one image, packed by the task",
@@ -142,10 +144,12 @@ def test_adjoint_identities(name):
 
 
 @pytest.mark.parametrize("activation", ["relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
-@pytest.mark.parametrize("name", ["plain", "groups", "depthwise", "everything"])
+@pytest.mark.parametrize(
+    "name", ["plain", "groups", "depthwise", "everything", *geometries.PLANES]
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_fused_activation_is_the_activation_of_the_convolution(activation, name, dtype):
-    case = geometries.AWKWARD[name]
+    case = (geometries.AWKWARD | LARGE)[name]
     x, weight, _ = (a.astype(dtype) for a in case.reals())
     bias = np.linspace(-1, 1, weight.shape[3], dtype=dtype)
     plain = functional.conv2d(x, weight, bias, **case.options)
@@ -179,6 +183,24 @@ def test_gradients_through_the_activation(activation, name, dtype):
     assert_close(dw, exact, y[..., 0].size + 2, 4.0, "dw", how)
     exact = getattr(reference, f"{activation}_grad_input")(dy, y).sum(axis=(0, 1, 2))
     assert_close(db, exact, y[..., 0].size + 2, 2.0, "db")
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("operand", [0, 1, 2], ids=["x", "weight", "dy"])
+@pytest.mark.parametrize("name", geometries.PLANES)
+def test_planes_do_not_spread_what_is_not_finite(name, operand, value):
+    case = geometries.PLANES[name]
+    arrays = case.integers()
+    arrays[operand].flat[arrays[operand].size // 2] = value
+    x, weight, dy = arrays
+    db = np.empty(weight.shape[3], np.float32)
+    y = functional.conv2d(x, weight, **case.options)
+    dw = functional.conv2d_grad_weight(x, dy, case.kernel_size, **case.options, bias_out=db)
+    with np.errstate(invalid="ignore"):
+        assert_same(y, reference.conv2d(x, weight, **case.options), "y")
+        exact = reference.conv2d_grad_weight(x, dy, case.kernel_size, **case.options)
+    assert_same(dw, exact, "dw")
+    assert_same(db, reference.conv2d_grad_bias(dy), "db")
 
 
 @pytest.mark.parametrize("activation", [None, "relu", "relu6", "leaky_relu", "sigmoid", "tanh"])

@@ -45,6 +45,43 @@ struct CorrelateTiles {
     Activation activation;
 };
 
+// Pixels by planes: channel c of pixel p is data[c*stride + p].
+template <class T>
+struct Planes {
+    T* data;
+    int64_t stride;
+    int64_t channels, pixels;
+};
+
+// A correlation over planes. A tap reads the plane of its channel some pixels further on:
+//   y[k*y_stride + p] = activation(bias[k] + sum over taps t of
+//       x[tap_at[t] + p] * weight[t*filters + k])
+// for p < pixels, a multiple of `width`. bias may be null; activation as above.
+template <class T>
+struct CorrelatePlanes {
+    const T* x;
+    const int64_t* tap_at;
+    int64_t taps, filters;
+    const T* weight;
+    const T* bias;
+    Activation activation;
+    T* y;
+    int64_t y_stride, pixels;
+};
+
+// Its weight gradient, lane by lane:
+//   sums[(t*filters + k)*width + l] += sum over p = l modulo width of
+//       x[tap_at[t] + p] * dy[k*dy_stride + p]
+template <class T>
+struct PlanesGrad {
+    const T* x;
+    const int64_t* tap_at;
+    int64_t taps, filters;
+    const T* dy;
+    int64_t dy_stride, pixels;
+    T* sums;
+};
+
 // A pointwise correlation of one to four pixels, whose weights are read as they lie:
 //   y[p*outputs + k] = activation(bias[k] + sum over c < inputs of
 //       x[p*inputs + c] * weight[c*weight_stride + k])      if outputs_together,
@@ -306,6 +343,11 @@ struct Kernels {
     // steps a run. A run's last step covers its last `width` values, with zeros for those that the
     // step before had.
     void (*correlate_few)(const CorrelateTiles<T>&);
+    void (*correlate_planes)(const CorrelatePlanes<T>&);
+    void (*planes_grad_weight)(const PlanesGrad<T>&);
+    // Pixels `pixel_stride` apart to planes, and planes to pixels side by side.
+    void (*to_planes)(const T* pixels, int64_t pixel_stride, const Planes<T>&);
+    void (*from_planes)(const Planes<T>&, T* pixels);
     // Vectors of outputs [first, last) if they lie together, else outputs.
     void (*correlate_few_pixels)(const FewPixels<T>&, int64_t first, int64_t last);
     // Inputs [first, last).

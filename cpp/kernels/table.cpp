@@ -14,6 +14,7 @@
 #include "optim_step.h"
 #include "outer_product.h"
 #include "pack_lines.h"
+#include "planes.h"
 #include "pool_row.h"
 #include "resample_row.h"
 #include "softmax.h"
@@ -31,6 +32,10 @@ constexpr Kernels<T> kernels() {
         pack_lines<T>,
         correlate_tiles<T>,
         correlate_few<T>,
+        correlate_planes<T>,
+        planes_grad_weight<T>,
+        to_planes<T>,
+        from_planes<T>,
         correlate_few_pixels<T>,
         few_pixels_grad_weight<T>,
         outer_product<T>,

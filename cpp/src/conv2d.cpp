@@ -166,31 +166,7 @@ void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* 
 
 }  // namespace
 
-void Conv2dShape::validate() const {
-    require(in_range({batch, pad_top, pad_left}, 0), "batch or padding out of range");
-    require(in_range({height, width, in_channels, kernel_height, kernel_width, out_channels, groups,
-                      out_height, out_width, stride_h, stride_w, dilation_h, dilation_w},
-                     1),
-            "a size is out of range");
-    require(in_channels % groups == 0 && out_channels % groups == 0,
-            "groups must divide the input and the output channels");
-    require(fits({batch, height, width, in_channels}) &&
-                fits({batch, out_height, out_width, out_channels}) &&
-                fits({kernel_height, kernel_width, in_channels / groups, out_channels}),
-            "an array is too large");
-    // Windows may reach past the image by less than 2^31; further is a mistake.
-    const double reach_h = double(out_height - 1) * double(stride_h) +
-                           double(kernel_height - 1) * double(dilation_h) - double(pad_top);
-    const double reach_w = double(out_width - 1) * double(stride_w) +
-                           double(kernel_width - 1) * double(dilation_w) - double(pad_left);
-    require(reach_h <= double(height) + double(largest_extent) &&
-                reach_w <= double(width) + double(largest_extent),
-            "the output is larger than the padded input allows");
-}
-
-template <class T>
-void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
-            Activation activation, T* y, Algorithm algorithm) {
+Correlation forward_correlation(const Conv2dShape& shape) {
     const int64_t out_channels = shape.out_channels, run = shape.group_in_channels();
     Correlation part = {};
     part.batch = shape.batch;
@@ -218,8 +194,36 @@ void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias
     part.weight_column_stride = run * part.weight_in_stride;
     part.weight_row_stride = shape.kernel_width * part.weight_column_stride;
     part.weight_group_stride = part.group_out;
-    compute<T>(conv2d_algorithm<T>(Pass::forward, shape, algorithm), {part}, {x}, weight, bias,
-               activation, y);
+    return part;
+}
+
+void Conv2dShape::validate() const {
+    require(in_range({batch, pad_top, pad_left}, 0), "batch or padding out of range");
+    require(in_range({height, width, in_channels, kernel_height, kernel_width, out_channels, groups,
+                      out_height, out_width, stride_h, stride_w, dilation_h, dilation_w},
+                     1),
+            "a size is out of range");
+    require(in_channels % groups == 0 && out_channels % groups == 0,
+            "groups must divide the input and the output channels");
+    require(fits({batch, height, width, in_channels}) &&
+                fits({batch, out_height, out_width, out_channels}) &&
+                fits({kernel_height, kernel_width, in_channels / groups, out_channels}),
+            "an array is too large");
+    // Windows may reach past the image by less than 2^31; further is a mistake.
+    const double reach_h = double(out_height - 1) * double(stride_h) +
+                           double(kernel_height - 1) * double(dilation_h) - double(pad_top);
+    const double reach_w = double(out_width - 1) * double(stride_w) +
+                           double(kernel_width - 1) * double(dilation_w) - double(pad_left);
+    require(reach_h <= double(height) + double(largest_extent) &&
+                reach_w <= double(width) + double(largest_extent),
+            "the output is larger than the padded input allows");
+}
+
+template <class T>
+void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
+            Activation activation, T* y, Algorithm algorithm) {
+    compute<T>(conv2d_algorithm<T>(Pass::forward, shape, algorithm), {forward_correlation(shape)},
+               {x}, weight, bias, activation, y);
 }
 
 template <class T>

@@ -9,6 +9,7 @@
 #include "instruction_set.h"
 #include "panels.h"
 #include "parallel.h"
+#include "planes.h"
 #include "rot180/conv2d.h"
 #include "scratch.h"
 #include "window.h"
@@ -428,6 +429,10 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     }
     const Conv2dShape shape = flattened(given);
     if (few_pixels_grad_weight(shape, x, dy, dweight, dbias)) return;
+    if (planes_pay<T>(forward_correlation(shape)) &&
+        grad_weight_by_planes(shape, x, dy, dweight, dbias)) {
+        return;
+    }
     const Kernels<T>& kernels = rot180::kernels<T>();
     const Panels panels(kernels, shape.groups, shape.group_out_channels());
     const int64_t panel_count = panels.count(), lanes = panels.all_lanes();

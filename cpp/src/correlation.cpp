@@ -11,6 +11,7 @@
 #include "pack_panel.h"
 #include "panels.h"
 #include "parallel.h"
+#include "planes.h"
 #include "scratch.h"
 #include "window.h"
 
@@ -381,6 +382,10 @@ void correlate(const std::vector<Correlation>& given, const OutputGradient<T>& x
     for (Correlation& part : parts) part = flattened(part);
     if (parts.size() == 1 && has_few_pixels<T>(parts[0])) {
         return correlate_few_pixels(parts[0], x, weight, bias, activation, y);
+    }
+    if (parts.size() == 1 && planes_pay<T>(parts[0]) &&
+        correlate_by_planes(parts[0], x, weight, bias, activation, y)) {
+        return;
     }
 
     const Kernels<T>& kernels = rot180::kernels<T>();

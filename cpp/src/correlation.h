@@ -29,6 +29,9 @@ struct Correlation {
     int64_t weight_group_stride;
 };
 
+// y of the forward pass.
+Correlation forward_correlation(const Conv2dShape& shape);
+
 inline bool is_depthwise(const Correlation& part) {
     return part.run == 1 && part.group_out == 1 && part.groups > 1;
 }
