@@ -15,13 +15,14 @@ points of (x - q). In two dimensions each transform is applied to rows, then to 
 
 In exact arithmetic any points do. In float32 large powers lose digits in sums, and points close to
 one another in differences. 0, +-a, +-b and infinity serve F(4x4, 3x3), the forward pass and the
-gradient by the input, and F(3x3, 4x4), the gradient by the weight. All is computed in float32, the
-sum over channels or tiles too, and compared with the direct sum in float64.
+gradient by the input, and F(3x3, 4x4), the gradient by the weight; 0, +-a, b and infinity likewise
+F(4x4, 2x2) and F(2x2, 4x4). All is computed in float32, the sum over channels or tiles too, and
+compared with the direct sum in float64.
 """
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,13 +41,12 @@ POINTS = {
     "7/4": 7 / 4,
     "2": 2.0,
 }
-WINDOW = 6
 ROWS, COLUMNS = 96, 128  # of outputs: many, so that the largest error is no accident
 
 
 class Problem(NamedTuple):
-    """Correlations of 6x6 windows d (rows, terms, 6, 6) with taps g (terms, columns, r, r), summed
-    over terms: channels in the forward pass, tiles in the gradient by the weight.
+    """Correlations of windows d (rows, terms, size, size) with taps g (terms, columns, r, r), all
+    terms summed up: channels in the forward pass, tiles in the gradient by the weight.
     """
 
     d: Any
@@ -54,10 +54,10 @@ class Problem(NamedTuple):
     exact: Any
 
     @classmethod
-    def random(cls, taps: int, terms: int) -> Problem:
+    def random(cls, window: int, taps: int, terms: int) -> Problem:
         """Standard normal numbers of float32, and the sum in float64."""
         rng = np.random.default_rng(0)
-        d = rng.standard_normal((ROWS, terms, WINDOW, WINDOW), np.float32)
+        d = rng.standard_normal((ROWS, terms, window, window), np.float32)
         g = rng.standard_normal((terms, COLUMNS, taps, taps), np.float32)
         return cls(d, g, direct(d.astype(np.float64), g.astype(np.float64)))
 
@@ -73,7 +73,7 @@ class Problem(NamedTuple):
 def direct(d: Any, g: Any) -> Any:
     """The sum as it stands, in the dtype of its operands."""
     taps = g.shape[-1]
-    outputs = WINDOW + 1 - taps
+    outputs = d.shape[-1] + 1 - taps
     y = np.zeros((d.shape[0], g.shape[1], outputs, outputs), d.dtype)
     for i in range(outputs):
         for j in range(outputs):
@@ -113,42 +113,61 @@ def on_both_axes(matrix: Any, tiles: Any) -> Any:
     return tiles
 
 
-def winograd(problem: Problem, a: float, b: float) -> Any:
-    """The outputs in float32, with the points 0, +-a, +-b and infinity."""
-    taps = problem.g.shape[-1]
-    to_outputs, of_taps, of_window = transforms([0, a, -a, b, -b], WINDOW + 1 - taps, taps)
+def winograd(problem: Problem, points: list[float]) -> Any:
+    """The outputs in float32, with these points and infinity."""
+    window, taps = problem.d.shape[-1], problem.g.shape[-1]
+    to_outputs, of_taps, of_window = transforms(points, window + 1 - taps, taps)
     d, g = on_both_axes(of_window, problem.d), on_both_axes(of_taps, problem.g)
     products = np.stack(
         [
-            np.stack([np.ascontiguousarray(d[..., i, j]) @ g[..., i, j] for j in range(WINDOW)], -1)
-            for i in range(WINDOW)
+            np.stack([np.ascontiguousarray(d[..., i, j]) @ g[..., i, j] for j in range(window)], -1)
+            for i in range(window)
         ],
         -2,
     )
     return on_both_axes(to_outputs, products)
 
 
-def main() -> None:
-    """Print the errors of every pair of points, the smallest in the mean first."""
-    problems = {
-        "F(4x4, 3x3), 64 channels": Problem.random(3, 64),
-        "F(4x4, 3x3), 512 channels": Problem.random(3, 512),
-        "F(3x3, 4x4), 512 tiles": Problem.random(4, 512),
-    }
-    methods: dict[str, Any] = {"direct": lambda problem: direct(problem.d, problem.g)}
-    for (a, at_a), (b, at_b) in combinations(POINTS.items(), 2):
-        methods[f"{a}, {b}"] = lambda problem, at_a=at_a, at_b=at_b: winograd(problem, at_a, at_b)
+def print_errors(problems: dict[str, Problem], points: dict[str, list[float]]) -> None:
+    """Print the errors of every set of points, the smallest in the mean first."""
     errors = {
-        name: [error for p in problems.values() for error in p.errors(method(p))]
-        for name, method in methods.items()
+        name: [error for p in problems.values() for error in p.errors(winograd(p, values))]
+        for name, values in points.items()
     }
+    errors["direct"] = [error for p in problems.values() for error in p.errors(direct(p.d, p.g))]
     lines = [
         [name, *(f"{1e7 * error:.1f}" for error in errors[name])]
         for name in sorted(errors, key=lambda name: np.prod(errors[name]))
     ]
     columns = [f"{title}: {kind}" for title in problems for kind in ("largest", "RMS")]
-    print("Relative errors, in units of 1e-7:\n")
-    print(table(["a, b", *columns], lines))
+    print(table(["a, b", *columns], lines) + "\n")
+
+
+def main() -> None:
+    """Print the errors of every pair of points, of six and of five."""
+    print("Relative errors, in units of 1e-7. Six points:\n")
+    print_errors(
+        {
+            "F(4x4, 3x3), 64 channels": Problem.random(6, 3, 64),
+            "F(4x4, 3x3), 512 channels": Problem.random(6, 3, 512),
+            "F(3x3, 4x4), 512 tiles": Problem.random(6, 4, 512),
+        },
+        {
+            f"{name_a}, {name_b}": [0, a, -a, b, -b]
+            for (name_a, a), (name_b, b) in combinations(POINTS.items(), 2)
+        },
+    )
+    print("Five points:\n")
+    print_errors(
+        {
+            "F(4x4, 2x2), 256 channels": Problem.random(5, 2, 256),
+            "F(2x2, 4x4), 512 tiles": Problem.random(5, 4, 512),
+        },
+        {
+            f"{name_a}, {name_b}": [0, a, -a, b]
+            for (name_a, a), (name_b, b) in permutations(POINTS.items(), 2)
+        },
+    )
 
 
 if __name__ == "__main__":

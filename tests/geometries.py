@@ -140,7 +140,9 @@ WINOGRAD = {
     "phases of many channels, filters of one task": Case(
         (1, 9, 8, 67), (4, 4, 67, 200), stride=2, padding=((1, 0), (2, 1))
     ),
-    "phases beyond the image": Case((2, 3, 2, 3), (6, 6, 3, 4), stride=3, padding=((9, 4), (5, 13))),
+    "phases beyond the image": Case(
+        (2, 3, 2, 3), (6, 6, 3, 4), stride=3, padding=((9, 4), (5, 13))
+    ),
 }
 
 
