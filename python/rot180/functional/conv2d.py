@@ -74,8 +74,8 @@ def conv2d(
     activation : None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
     algorithm : "auto", "direct" or "winograd"
         Winograd's takes a quarter of a 3x3 kernel's multiplications and rounds a little more; it
-        serves square kernels of 2 to 5 taps with stride 1, and input gradients whose stride divides
-        the kernel, without dilation and groups. "auto" is `rot180.set_algorithm`'s choice, or the
+        serves square kernels of 2 to 5 taps for each step of the stride, which must divide the
+        kernel, without dilation and groups. "auto" is `rot180.set_algorithm`'s choice, or the
         faster one for the shape: `conv2d_algorithm` tells which.
     out : array, optional
         Where to write y: C-contiguous, of y's shape and x's dtype, overlapping no input.
