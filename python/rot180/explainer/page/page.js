@@ -299,12 +299,13 @@ function setPinned(pinned) {
 function listenToView() {
   const view = byId("view");
   const valueUnder = (event) => event.target.closest?.("td[data-array]");
-  let pointed = null;
+  let pointer = null;
   view.addEventListener("mousemove", (event) => {
     const cell = valueUnder(event);
     // A layout that changes under a pointer at rest is no pointing.
-    if (cell === pointed || (!event.movementX && !event.movementY)) return;
-    pointed = cell;
+    const place = `${event.screenX} ${event.screenY}`;
+    if (place === pointer) return;
+    pointer = place;
     if (cell && !(app.pinned && isResult(cell))) visit(cell);
   });
   view.addEventListener("focusin", (event) => {

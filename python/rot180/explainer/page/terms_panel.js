@@ -13,7 +13,11 @@ function explained(app) {
       name: cellName(mistake.array, index),
       kind: mistake.array,
       terms: spoiltTerms(app.problem, mistake, index),
-      scale: mistake.scale?.(geometry) ?? 1,
+      scale: mistake.factor
+        ? ` × ${mistake.factor(geometry)}`
+        : mistake.divisor
+          ? ` ÷ ${mistake.divisor(geometry)}`
+          : "",
       value: valueAt(app.spoilt, index),
       spoilt: true,
     };
@@ -22,7 +26,7 @@ function explained(app) {
     name: cellName(array, index),
     kind: array,
     terms: TERMS[array](app.problem, index),
-    scale: 1,
+    scale: "",
     value: valueAt(app.problem.arrays[array], index),
     spoilt: false,
   };
@@ -45,7 +49,7 @@ function termsPanel(app) {
   const { name, terms, scale, value } = cell;
   const count = highestNumber(app.problem.geometry, cell.kind);
   const full = fullNumber(value, app.dtype);
-  const sum = sumOf(terms);
+  const sum = cell.spoilt ? scaledSum(app.problem, app.mistake, terms) : sumOf(terms);
   const rows = terms.map((term, at) => {
     const colour = term.number === null ? null : markColour(term.number, count);
     const style = colour && { "--mark": colour.background, "--mark-text": colour.text };
@@ -59,7 +63,6 @@ function termsPanel(app) {
     );
   });
   const picture = pairsPicture(app, cell, count);
-  const scaled = scale === 1 ? "" : ` × ${fullNumber(scale, "float64")}`;
   return [
     element(
       "h2",
@@ -74,8 +77,8 @@ function termsPanel(app) {
       : element("p", { class: "none" }, "No window reads this pixel: the sum has no term, it is 0."),
     element(
       "p",
-      { class: "sum", "data-sum": String(scale * sum), "data-terms": terms.length },
-      element("span", {}, `sum of ${terms.length} ${terms.length === 1 ? "term" : "terms"}${scaled}`),
+      { class: "sum", "data-sum": String(sum), "data-terms": terms.length },
+      element("span", {}, `sum of ${terms.length} ${terms.length === 1 ? "term" : "terms"}${scale}`),
       element("strong", {}, full),
     ),
     element("p", { class: "check" }, checkText(app, cell, sum)),
