@@ -178,7 +178,7 @@ class TestExample:
         for array in example_arrays((6, 5, 4), (3, 2), 6, stride=2, padding=1, groups=2):
             assert array.size
             assert (array == np.rint(array)).all()
-            assert (0 < abs(array)).all()
+            assert (abs(array) > 0).all()
             assert (abs(array) <= 5).all()
 
     def test_another_seed_draws_other_numbers(self):

@@ -1,5 +1,7 @@
 """The page of `rot180.explain` in a browser: every number, every term, every way to reach them."""
 
+# ruff: noqa: RUF001 (multiplication and minus signs, as the page writes them)
+
 from __future__ import annotations
 
 import re
@@ -372,7 +374,8 @@ class TestFullMode:
         corner = """(cell) => {
             const box = cell.getBoundingClientRect();
             const whole = cell.closest("table").getBoundingClientRect();
-            return [box.top > whole.top + whole.height / 2, box.left > whole.left + whole.width / 2];
+            const middle = [whole.top + whole.height / 2, whole.left + whole.width / 2];
+            return [box.top > middle[0], box.left > middle[1]];
         }"""
         page.wait_for_selector(".turned")
         assert first.evaluate(corner) == [True, True]
@@ -448,9 +451,8 @@ def mistaken(name, case, x, w, dy, b):
     if name == "M1":
         return grad_input(w[::-1, ::-1])
     if name == "M2":
-        return grad_input(
-            np.rot90(np.rot90(w.transpose(3, 2, 0, 1))).transpose(2, 3, 1, 0)[::-1, ::-1]
-        )
+        turned = np.rot90(np.rot90(w.transpose(3, 2, 0, 1))).transpose(2, 3, 1, 0)
+        return grad_input(turned[::-1, ::-1])
     if name == "M3":
         wide = np.zeros((*w.shape[:2], shape[3]))
         for k in range(w.shape[3]):
@@ -561,9 +563,8 @@ class TestMistakes:
         for _, _, _, _, terms, _ in told:
             assert all(amount == product_of(text, arrays) for text, amount in terms)
 
-        right = arrays[
-            page.eval_on_selector("#mistake", "(box) => box.selectedOptions[0].text.split(':')[0]")
-        ]
+        option = "(select) => select.selectedOptions[0].text.split(':')[0]"
+        right = arrays[page.eval_on_selector("#mistake", option)]
         marked = page.locator("td.wrong").count()
         why = page.text_content("#why")
         if expected.shape == right.shape:
@@ -652,6 +653,8 @@ class TestPointer:
 
 class TestKeyboard:
     def test_everything_is_reached_and_read_out(self, show):
+        from playwright.sync_api import expect
+
         page = show(explain_case(CASES["stride and padding"]))
         focused = "() => document.activeElement.outerHTML.slice(0, 200)"
         page.keyboard.press("Tab")
@@ -661,25 +664,22 @@ class TestKeyboard:
         assert 'data-array="x"' in page.evaluate(focused)
         page.locator("td[data-array=dx][tabindex='0']").first.focus()
         place = "() => document.activeElement.dataset.array + document.activeElement.dataset.index"
-        walk = [
-            "ArrowRight",
-            "ArrowDown",
-            "End",
-            "Home",
-            "Control+End",
-            "ArrowDown",
-            "Control+Home",
-        ]
-        places = ["0,1,0", "1,1,0", "1,4,0", "1,0,0", "4,4,0", "4,4,0", "0,0,0"]
-        for key, index in zip(walk, places, strict=True):
+        walk = {
+            "ArrowRight": "0,1,0",
+            "ArrowDown": "1,1,0",
+            "End": "1,4,0",
+            "Home": "1,0,0",
+            "ArrowLeft": "1,0,0",
+            "Control+End": "4,4,0",
+            "Control+Home": "0,0,0",
+        }
+        for key, index in walk.items():
             page.keyboard.press(key)
             assert page.evaluate(place) == f"dx{index}"
             assert page.text_content("#cell-name").startswith(f"dx[{index}] = ")
         stops = "(table) => table.querySelectorAll('td[tabindex=\"0\"]').length"
         assert {table.evaluate(stops) for table in page.locator("[role=grid]").all()} == {1}
-        page.wait_for_function(
-            "document.querySelector('#spoken').textContent.includes('dx[0,0,0]')"
-        )
+        expect(page.locator("#spoken")).to_contain_text("dx[0,0,0]")
         assert "dy[0,0,0] times w[1,1,0,0]" in page.text_content("#spoken")
         page.keyboard.press("Enter")
         assert page.text_content("#readout") == "Held: Esc lets go."
@@ -708,7 +708,8 @@ class TestKeyboard:
 class TestLooks:
     # The least contrast of text with what is behind it, and where.
     CONTRAST = """() => {
-        const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+        const canvas = document.createElement("canvas");
+        const paint = canvas.getContext("2d", { willReadFrequently: true });
         const rgba = (colour) => {
             paint.clearRect(0, 0, 1, 1);
             paint.fillStyle = colour;
@@ -722,15 +723,16 @@ class TestLooks:
         };
         const background = (element) => {
             const colour = rgba(getComputedStyle(element).backgroundColor);
-            return colour[3] === 255 || !element.parentElement ? colour : background(element.parentElement);
+            const behind = element.parentElement;
+            return colour[3] === 255 || !behind ? colour : background(behind);
         };
         let least = [99, ""];
         for (const element of document.querySelectorAll("body *")) {
             const hasText = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
             if (!hasText || element.disabled || !element.checkVisibility()) continue;
             if (element.closest("script, .unseen, .skip")) continue;
-            const pair = [rgba(getComputedStyle(element).color), background(element)].map(luminance);
-            const [low, high] = pair.sort((a, b) => a - b);
+            const pair = [rgba(getComputedStyle(element).color), background(element)];
+            const [low, high] = pair.map(luminance).sort((a, b) => a - b);
             const contrast = (high + 0.05) / (low + 0.05);
             if (contrast < least[0]) least = [contrast, element.outerHTML.slice(0, 200)];
         }
@@ -748,9 +750,7 @@ class TestLooks:
             contrast, where = page.evaluate(self.CONTRAST)
             assert contrast >= 4.5, (view, where)
         page.click("#theme")
-        assert (
-            page.get_attribute("html", "data-theme") == {"light": "dark", "dark": "light"}[scheme]
-        )
+        assert {page.get_attribute("html", "data-theme"), scheme} == {"light", "dark"}
 
     @pytest.mark.parametrize("view", ["arrays", "full", "matrix"])
     def test_a_phone_scrolls_down_only(self, show, view):
