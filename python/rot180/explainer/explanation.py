@@ -151,7 +151,7 @@ def explain(
     >>> x = np.arange(1, 10).reshape(3, 3)
     >>> w = np.array([[1, 2], [3, 4]])
     >>> dy = np.array([[1, -1], [2, 0.5]])
-    >>> rot180.explain(x.astype(float), w.astype(float), dy)  # doctest: +ELLIPSIS
+    >>> rot180.explain(x, w, dy)
     <rot180 explanation, ... characters of HTML>
     """
     x, w, dy = _with_channels(*number_arrays(x=x, w=w, dy=dy))
