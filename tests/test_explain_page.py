@@ -587,6 +587,25 @@ class TestMistakes:
         assert not page.is_visible("#why")
         assert page.locator("td[data-array=spoilt]").count() == 0
 
+    def test_a_chosen_cell_that_is_no_more_gives_way_to_another(self, show):
+        case = Case((1, 5, 5, 2), (3, 3, 2, 2), 1, 1)
+        page = show(explain_case(case, mistake="M14"))
+        page.click("td[data-array=spoilt][data-index='6,6,1']")
+        page.click("#geometry summary")
+        page.fill("[data-setting='size.0']", "3")
+        assert page.text_content("#cell-name").startswith("dx[1,2,0] = ")
+        page.select_option("#mistake", "M17")
+        assert "mistaken" in page.text_content("#cell-name")
+        page.fill("[data-setting='filters']", "3")
+        assert "Not possible here" in page.text_content("#why")
+        assert "mistaken" not in page.text_content("#cell-name")
+
+    def test_it_begins_with_a_wrong_cell_that_is_in_view(self, show):
+        page = show(explain_case(CASES["stride and padding"]))
+        page.click("[data-choice='Channel:1']")
+        page.select_option("#mistake", "M1")
+        assert re.match(r"dx\[\d,\d,1\], mistaken = ", page.text_content("#cell-name"))
+
     def test_the_full_mode_view_shows_it_too(self, show):
         case = CASES["stride and padding"]
         page = show(explain_case(case, view="full", mistake="M14"))

@@ -7,4 +7,5 @@ listenToControls();
 listenToView();
 listenToTerms();
 addEventListener("resize", () => app.view === "full" && placeWindow(app));
+computeSpoilt();
 setView(app.view);

@@ -9,7 +9,6 @@ const VIEWS = {
 };
 
 function renderAll() {
-  computeSpoilt();
   byId("views").replaceChildren(
     choice(
       "View",

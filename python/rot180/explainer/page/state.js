@@ -83,6 +83,7 @@ function setGeometry(settings) {
   if (before.channels !== channels || before.filters !== filters) {
     Object.assign(app, shownChannels(problem.geometry));
   }
+  computeSpoilt();
   keepSelection();
   renderAll();
 }
@@ -123,7 +124,6 @@ function computeSpoilt() {
   const { mistake, problem, dtype } = app;
   app.spoilt =
     mistake && applies(mistake, problem.geometry) ? spoiltArray(problem, mistake, dtype) : null;
-  if (!app.spoilt && app.selection.array === "spoilt") app.selection = tellingCell("dx", problem);
 }
 
 function setView(view) {
@@ -147,11 +147,9 @@ function setMistake(id) {
   if (app.mistake && !(app.view === "full" && app.mistake.array === "dx")) app.view = "arrays";
   if (app.selection.array === "spoilt") app.selection = tellingCell("dx", app.problem);
   computeSpoilt();
-  const first = app.spoilt?.wrong.indexOf(true) ?? -1;
-  if (first >= 0 && app.view === "arrays") {
-    app.selection = { array: "spoilt", index: indicesOf(app.spoilt.shape)[first] };
-  }
   renderAll();
+  const wrong = byId("view").querySelector("td.wrong");
+  if (wrong && app.view === "arrays") select(selectionOf(wrong));
 }
 
 function setChannel(which, value) {
