@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         callbacks,
         checkpoint,
         data,
+        explainer,
         functional,
         init,
         io,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         optim,
         reference,
     )
+    from rot180.explainer import explain
     from rot180.history import History
     from rot180.layers import (
         ELU,
@@ -128,6 +130,8 @@ __all__ = [
     "convolve2d",
     "correlate2d",
     "data",
+    "explain",
+    "explainer",
     "full_mode_size",
     "functional",
     "get_num_threads",
@@ -155,6 +159,7 @@ _MODULES = (
     "callbacks",
     "checkpoint",
     "data",
+    "explainer",
     "functional",
     "init",
     "io",
@@ -166,7 +171,7 @@ _MODULES = (
     "optim",
     "reference",
 )
-_HOMES = ("runtime", "layers", "history", "trainer", "teaching")
+_HOMES = ("runtime", "layers", "history", "trainer", "teaching", "explainer")
 
 
 def __getattr__(name: str) -> Any:
