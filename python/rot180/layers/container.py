@@ -97,9 +97,9 @@ class Container(Layer):
     def fuse(self: Model) -> Model:
         """Return a copy for inference, with fewer layers; this model stays as it is.
 
-        Wherever one follows the other in a `Sequential`, however deep, a `BatchNorm2d` is folded into
-        the `Conv2d` or `ConvTranspose2d` before it, and an activation that the layer before it can
-        apply itself into that. y is what ``forward(x)`` returned before, within rounding.
+        Wherever one follows the other in a `Sequential`, however deep, a `BatchNorm2d` is folded
+        into the `Conv2d` or `ConvTranspose2d` before it, and an activation into the layer before
+        it that can apply it. y is what ``forward(x)`` returned before, within rounding.
 
         The copy is an ordinary model, with weights and names of its own: fuse after the weights are
         loaded, not before. It can be trained, but no longer normalises.
