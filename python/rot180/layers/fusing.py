@@ -15,7 +15,12 @@ from rot180.layers.linear import Linear
 from rot180.layers.norm import BatchNorm2d
 
 # Layers that can apply one of these as they write their output.
-FUSED_ACTIVATIONS = {ReLU: "relu", ReLU6: "relu6", Sigmoid: "sigmoid", Tanh: "tanh"}
+FUSED_ACTIVATIONS: dict[type[Layer], str] = {
+    ReLU: "relu",
+    ReLU6: "relu6",
+    Sigmoid: "sigmoid",
+    Tanh: "tanh",
+}
 
 
 def fused(layer: Layer, following: Layer) -> Layer | None:
@@ -68,7 +73,7 @@ def _of_each_weight(scale: FloatArray, layer: Conv2d | ConvTranspose2d) -> Float
 def _activation_of(layer: Layer) -> str | None:
     if type(layer) is LeakyReLU:
         return "leaky_relu" if layer.negative_slope == LEAKY_RELU_SLOPE else None
-    return FUSED_ACTIVATIONS.get(type(layer))  # type: ignore[call-overload, no-any-return]
+    return FUSED_ACTIVATIONS.get(type(layer))
 
 
 def _with(layer: Layer, **attributes: object) -> Layer:
