@@ -101,10 +101,8 @@ class TensorFile:
         entry = self.entries[name]
         array = np.empty(entry.shape, entry.dtype.newbyteorder("<"))
         self._file.seek(self._data_begins + entry.begin)
-        if (
-            array.nbytes
-            and self._file.readinto(array.reshape(-1).view(np.uint8).data) < array.nbytes
-        ):
+        data = array.reshape(-1).view(np.uint8).data
+        if array.nbytes and self._file.readinto(data) < array.nbytes:
             raise ValueError(f"{self._path} was cut off while it was read")
         return array.astype(entry.dtype, copy=False)
 
