@@ -1,11 +1,10 @@
-// Normalisation of rows, each by its own mean and variance. A row is read three times, mostly from
-// a cache. Its sums are in double: rows are as long as one pixel's channels, or as a whole image. A
-// last vector that would be partly filled lies over the one before instead; in sums its old lanes
-// count as zero.
+// Normalisation of rows, each by its own mean and variance. A row, one pixel's channels or a whole
+// image, is read three times, mostly from a cache. A last vector that would be partly filled lies
+// over the one before instead; in sums its old lanes count as zero.
 #pragma once
 
 #include "channel_norm.h"
-#include "sum_in_double.h"
+#include "vector.h"
 
 namespace rot180 {
 namespace {
@@ -18,48 +17,75 @@ inline Vector<T, W> in_last_lanes(Vector<T, W> value, int64_t lanes) {
     return (Vector<T, W>)((Vector<IntOf<T>, W>)value & mask);
 }
 
-// body(i, a, seen) for W elements from i on up to `size`, at least W; a goes from 0 to 3, so that
-// sums need not wait on one another. seen(value) is value, with zeros for lanes seen before.
+// A sum in T over that many elements, so few that it rounds little; then it goes on in double.
+constexpr int64_t summed_together = 4096;
+
+// body(i, a, seen) for W elements from i on, up to `end`; a goes from 0 to 3, so that sums need not
+// wait on one another. seen(value) is value, with zeros for lanes seen before.
 template <class T, int W, class Body>
-inline void for_row(int64_t size, Body&& body) {
-    const auto all = [](Vector<T, W> value) { return value; };
-    int64_t i = 0;
-    for (; i + 4 * W <= size; i += 4 * W) {
+inline void for_row(int64_t begin, int64_t end, Body&& body) {
+    const auto all = [](Vector<T, W> value) __attribute__((always_inline)) { return value; };
+    int64_t i = begin;
+    for (; i + 4 * W <= end; i += 4 * W) {
 #pragma GCC unroll 4
         for (int a = 0; a < 4; ++a) body(i + a * W, a, all);
     }
-    for (; i + W <= size; i += W) body(i, 0, all);
-    if (i < size) {
-        const int64_t rest = size - i;
-        body(size - W, 0, [&](Vector<T, W> value) { return in_last_lanes<T, W>(value, rest); });
+    for (; i + W <= end; i += W) body(i, 0, all);
+    if (i < end) {
+        body(end - W, 0, [&](Vector<T, W> value) __attribute__((always_inline)) {
+            return in_last_lanes<T, W>(value, end - i);
+        });
     }
 }
 
-template <int W>
-inline double sum_of_four(const Vector<double, W> (&sums)[4]) {
-    return sum_of_lanes<double, W>((sums[0] + sums[1]) + (sums[2] + sums[3]));
+template <class T, int W>
+inline double sum_of_four(const Vector<T, W> (&sums)[4]) {
+    return double(sum_of_lanes<T, W>((sums[0] + sums[1]) + (sums[2] + sums[3])));
+}
+
+// body(begin, end) over pieces of `summed_together` elements.
+template <class Body>
+inline void for_pieces(int64_t size, Body&& body) {
+    for (int64_t begin = 0; begin < size; begin += summed_together) {
+        body(begin, size - begin < summed_together ? size : begin + summed_together);
+    }
 }
 
 struct Moments {
     double mean, variance;
 };
 
+// Differences from a mean that was rounded are summed too: it need not be exact.
 template <class T>
 inline Moments row_moments(const T* x, int64_t length) {
     Moments moments;
-    with_lanes<double>(length, [&](auto lanes) {
+    with_lanes<T>(length, [&](auto lanes) {
         constexpr int W = decltype(lanes)::count;
-        using V = Vector<double, W>;
-        V sums[4] = {}, squares[4] = {};
-        for_row<double, W>(length, [&](int64_t i, int a, auto&& seen) {
-            sums[a] += seen(in_double<T, W>(load<T, W>(x + i)));
+        using V = Vector<T, W>;
+        double sum = 0, off = 0, square = 0;
+        for_pieces(length, [&](int64_t begin, int64_t end) {
+            V sums[4] = {};
+            for_row<T, W>(begin, end,
+                          [&](int64_t i, int a, auto&& seen) __attribute__((always_inline)) {
+                              sums[a] += seen(load<T, W>(x + i));
+                          });
+            sum += sum_of_four<T, W>(sums);
         });
-        moments.mean = sum_of_four<W>(sums) / double(length);
-        for_row<double, W>(length, [&](int64_t i, int a, auto&& seen) {
-            const V difference = in_double<T, W>(load<T, W>(x + i)) - moments.mean;
-            squares[a] += seen(difference * difference);
+        const T middle = T(sum / double(length));
+        for_pieces(length, [&](int64_t begin, int64_t end) {
+            V sums[4] = {}, squares[4] = {};
+            for_row<T, W>(begin, end,
+                          [&](int64_t i, int a, auto&& seen) __attribute__((always_inline)) {
+                              const V difference = seen(load<T, W>(x + i) - middle);
+                              sums[a] += difference;
+                              squares[a] += difference * difference;
+                          });
+            off += sum_of_four<T, W>(sums);
+            square += sum_of_four<T, W>(squares);
         });
-        moments.variance = sum_of_four<W>(squares) / double(length);
+        off /= double(length);
+        const double variance = square / double(length) - off * off;
+        moments = {double(middle) + off, variance < 0 ? 0 : variance};  // NaN stays
     });
     return moments;
 }
@@ -81,8 +107,11 @@ inline void for_rows_of(const RowNorm<T>& norm, Body&& body) {
     }
 }
 
+// The kernels work on copies of their arguments: what they store might change the originals, as far
+// as compilers can tell.
 template <class T>
-void normalize_rows(const RowNorm<T>& norm, double eps, T* y, T* mean, T* inv_std) {
+void normalize_rows(const RowNorm<T>& given, double eps, T* y, T* mean, T* inv_std) {
+    const RowNorm<T> norm = given;
     for_rows_of(norm, [&](int64_t row, int64_t g) {
         const T* x = norm.x + row * norm.length;
         const Moments moments = row_moments(x, norm.length);
@@ -102,7 +131,7 @@ void normalize_rows(const RowNorm<T>& norm, double eps, T* y, T* mean, T* inv_st
 // A row of the gradient: what every pass over it computes first.
 template <class T>
 struct RowGradient {
-    const RowNorm<T>& norm;
+    RowNorm<T> norm;
     const T* x;
     const T* dy;
     int64_t g;
@@ -125,28 +154,31 @@ struct RowGradient {
 };
 
 template <class T>
-inline void row_grad(const RowGradient<T>& row, T* dx, T* dweight, T* dbias) {
+inline void row_grad(const RowGradient<T> row, T* dx, T* dweight, T* dbias) {
     const int64_t length = row.norm.length;
     double sum = 0, product = 0;
     if (dx) {
-        with_lanes<double>(length, [&](auto lanes) {
+        with_lanes<T>(length, [&](auto lanes) {
             constexpr int W = decltype(lanes)::count;
-            Vector<double, W> sums[4] = {}, products[4] = {};
-            for_row<double, W>(length, [&](int64_t i, int a, auto&& seen) {
-                const auto xhat = row.template xhat<W>(i);
-                const auto gradient = row.template gradient<W>(i, xhat);
-                const auto weighted = in_double<T, W>(row.template weighted<W>(i, gradient));
-                sums[a] += seen(weighted);
-                products[a] += seen(weighted * in_double<T, W>(xhat));
+            for_pieces(length, [&](int64_t begin, int64_t end) {
+                Vector<T, W> sums[4] = {}, products[4] = {};
+                for_row<T, W>(begin, end,
+                              [&](int64_t i, int a, auto&& seen) __attribute__((always_inline)) {
+                                  const auto xhat = row.template xhat<W>(i);
+                                  const auto gradient = row.template gradient<W>(i, xhat);
+                                  const auto weighted = seen(row.template weighted<W>(i, gradient));
+                                  sums[a] += weighted;
+                                  products[a] += weighted * xhat;
+                              });
+                sum += sum_of_four<T, W>(sums);
+                product += sum_of_four<T, W>(products);
             });
-            sum = sum_of_four<W>(sums);
-            product = sum_of_four<W>(products);
         });
     }
     const T mean = T(sum / double(length)), slope = T(product / double(length));
     with_lanes<T>(length, [&](auto lanes) {
         constexpr int W = decltype(lanes)::count;
-        for_row<T, W>(length, [&](int64_t i, int, auto&& seen) {
+        for_row<T, W>(0, length, [&](int64_t i, int, auto&& seen) __attribute__((always_inline)) {
             const auto xhat = row.template xhat<W>(i);
             const auto gradient = row.template gradient<W>(i, xhat);
             store<T, W>(dweight + i, load<T, W>(dweight + i) + seen(gradient * xhat));

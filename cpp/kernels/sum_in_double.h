@@ -21,7 +21,6 @@ inline double sum_in_double(int64_t size, const Term& term) {
 #pragma GCC unroll 4
         for (int a = 0; a < accumulators; ++a) sums[a] += term(Lanes<W>{}, i + a * W);
     }
-    for (; i + W <= size; i += W) sums[0] += term(Lanes<W>{}, i);
     double sum = sum_of_lanes<double, W>((sums[0] + sums[1]) + (sums[2] + sums[3]));
     for (; i < size; ++i) sum += term(Lanes<1>{}, i)[0];
     return sum;

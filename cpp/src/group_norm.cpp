@@ -304,15 +304,35 @@ struct SampleSlots {
 
     explicit SampleSlots(const GroupNormShape& shape) : samples(shape.samples) {
         const int64_t most = std::clamp<int64_t>(most_elements / shape.channels, 8, 64);
-        each = std::max(divide_up(samples, most), divide_up(elements_per_task, shape.channels));
+        each = std::max({divide_up(samples, most), divide_up(elements_per_task, shape.channels),
+                         fewest_samples});
         slots = divide_up(samples, each);
     }
     int64_t first(int64_t slot) const { return slot * each; }
     int64_t count(int64_t slot) const { return std::min(each, samples - first(slot)); }
 
  private:
-    static constexpr int64_t most_elements = 1 << 20;
+    // A slot of few samples costs more to fill and to add than it saves.
+    static constexpr int64_t most_elements = 1 << 20, fewest_samples = 4;
 };
+
+// Adds up slots of two sums, (slots, 2, channels), some channels at a time.
+template <class T>
+void add_slots(int64_t slots, int64_t channels, const T* sums, T* dweight, T* dbias) {
+    constexpr int64_t together = 256;
+    const FlushDenormals flush;
+    for (int64_t first = 0; first < channels; first += together) {
+        const int64_t count = std::min(together, channels - first);
+        for (T* result : {dweight, dbias}) {
+            double total[together] = {};
+            const T* sum = sums + (result == dbias ? channels : 0) + first;
+            for (int64_t slot = 0; slot < slots; ++slot, sum += 2 * channels) {
+                for (int64_t c = 0; c < count; ++c) total[c] += double(sum[c]);
+            }
+            for (int64_t c = 0; c < count; ++c) result[first + c] = T(total[c]);
+        }
+    }
+}
 
 template <class T>
 void vector_gradients(const GroupNormShape& shape, const T* dy, const T* x, const T* mean,
@@ -335,16 +355,7 @@ void vector_gradients(const GroupNormShape& shape, const T* dy, const T* x, cons
         kernels.normalize_rows_grad(norm, dy + at, mean + g, inv_std + g, dx ? dx + at : nullptr,
                                     own, own + channels);
     });
-    const FlushDenormals flush;
-    for (int64_t c = 0; c < channels; ++c) {
-        double weight = 0, bias = 0;
-        for (int64_t slot = 0; slot < all.slots; ++slot) {
-            weight += double(sums[2 * slot * channels + c]);
-            bias += double(sums[(2 * slot + 1) * channels + c]);
-        }
-        dweight[c] = T(weight);
-        dbias[c] = T(bias);
-    }
+    add_slots(all.slots, channels, sums, dweight, dbias);
 }
 
 template <class T>
