@@ -51,43 +51,49 @@ inline void for_pieces(int64_t size, Body&& body) {
     }
 }
 
-struct Moments {
-    double mean, variance;
-};
-
-// Differences from a mean that was rounded are summed too: it need not be exact.
+// The mean, rounded; off by what sums in T round.
 template <class T>
-inline Moments row_moments(const T* x, int64_t length) {
-    Moments moments;
+inline T near_mean(const T* x, int64_t length) {
+    double sum = 0;
     with_lanes<T>(length, [&](auto lanes) {
         constexpr int W = decltype(lanes)::count;
-        using V = Vector<T, W>;
-        double sum = 0, off = 0, square = 0;
         for_pieces(length, [&](int64_t begin, int64_t end) {
-            V sums[4] = {};
+            Vector<T, W> sums[4] = {};
             for_row<T, W>(begin, end,
                           [&](int64_t i, int a, auto&& seen) __attribute__((always_inline)) {
                               sums[a] += seen(load<T, W>(x + i));
                           });
             sum += sum_of_four<T, W>(sums);
         });
-        const T middle = T(sum / double(length));
+    });
+    return T(sum / double(length));
+}
+
+struct Moments {
+    double mean, variance;
+};
+
+// From differences to a number near the mean, whose sum says how near.
+template <class T>
+inline Moments row_moments(const T* x, int64_t length, T middle) {
+    double off = 0, square = 0;
+    with_lanes<T>(length, [&](auto lanes) {
+        constexpr int W = decltype(lanes)::count;
         for_pieces(length, [&](int64_t begin, int64_t end) {
-            V sums[4] = {}, squares[4] = {};
+            Vector<T, W> sums[4] = {}, squares[4] = {};
             for_row<T, W>(begin, end,
                           [&](int64_t i, int a, auto&& seen) __attribute__((always_inline)) {
-                              const V difference = seen(load<T, W>(x + i) - middle);
+                              const Vector<T, W> difference = seen(load<T, W>(x + i) - middle);
                               sums[a] += difference;
                               squares[a] += difference * difference;
                           });
             off += sum_of_four<T, W>(sums);
             square += sum_of_four<T, W>(squares);
         });
-        off /= double(length);
-        const double variance = square / double(length) - off * off;
-        moments = {double(middle) + off, variance < 0 ? 0 : variance};  // NaN stays
     });
-    return moments;
+    off /= double(length);
+    const double variance = square / double(length) - off * off;
+    return {double(middle) + off, variance < 0 ? 0 : variance};  // NaN stays
 }
 
 // xhat * weight + bias, in row g of a sample.
@@ -99,11 +105,17 @@ inline Vector<T, W> scale_and_shift(const RowNorm<T>& norm, int64_t g, int64_t i
     return xhat;
 }
 
-// body(row, g) for every row, g the one of its sample.
+// Short rows are taken so many at a time, each step for all of them before the next: what one waits
+// for at its end, a sum over lanes and a division, the others fill.
+constexpr int64_t rows_together = 8, longest_short_row = 512;
+
+// body(first, count) over all rows.
 template <class T, class Body>
 inline void for_rows_of(const RowNorm<T>& norm, Body&& body) {
-    for (int64_t n = 0; n < norm.samples; ++n) {
-        for (int64_t g = 0; g < norm.groups; ++g) body(n * norm.groups + g, g);
+    const int64_t rows = norm.samples * norm.groups;
+    const int64_t together = norm.length <= longest_short_row ? rows_together : 1;
+    for (int64_t row = 0; row < rows; row += together) {
+        body(row, rows - row < together ? rows - row : together);
     }
 }
 
@@ -112,19 +124,32 @@ inline void for_rows_of(const RowNorm<T>& norm, Body&& body) {
 template <class T>
 void normalize_rows(const RowNorm<T>& given, double eps, T* y, T* mean, T* inv_std) {
     const RowNorm<T> norm = given;
-    for_rows_of(norm, [&](int64_t row, int64_t g) {
-        const T* x = norm.x + row * norm.length;
-        const Moments moments = row_moments(x, norm.length);
-        const T middle = mean[row] = T(moments.mean);
-        const T factor = inv_std[row] = T(1 / __builtin_sqrt(moments.variance + eps));
-        with_lanes<T>(norm.length, [&](auto lanes) {
-            constexpr int W = decltype(lanes)::count;
-            for_overlapping_lanes<W>(norm.length, [&](int64_t i) {
-                const Vector<T, W> xhat = (load<T, W>(x + i) - middle) * factor;
-                const Vector<T, W> z = scale_and_shift<T, W>(norm, g, i, xhat);
-                store<T, W>(y + row * norm.length + i, rectify<T>(norm.activation, z));
+    for_rows_of(norm, [&](int64_t first, int64_t count) {
+        T middles[rows_together];
+        Moments moments[rows_together];
+        const T* const x = norm.x + first * norm.length;
+        for (int64_t r = 0; r < count; ++r) {
+            middles[r] = near_mean(x + r * norm.length, norm.length);
+        }
+        for (int64_t r = 0; r < count; ++r) {
+            moments[r] = row_moments(x + r * norm.length, norm.length, middles[r]);
+        }
+        for (int64_t r = 0; r < count; ++r) {
+            mean[first + r] = T(moments[r].mean);
+            inv_std[first + r] = T(1 / __builtin_sqrt(moments[r].variance + eps));
+        }
+        for (int64_t r = 0; r < count; ++r) {
+            const T middle = mean[first + r], factor = inv_std[first + r];
+            const int64_t at = (first + r) * norm.length, g = (first + r) % norm.groups;
+            with_lanes<T>(norm.length, [&](auto lanes) {
+                constexpr int W = decltype(lanes)::count;
+                for_overlapping_lanes<W>(norm.length, [&](int64_t i) {
+                    const Vector<T, W> xhat = (load<T, W>(norm.x + at + i) - middle) * factor;
+                    const Vector<T, W> z = scale_and_shift<T, W>(norm, g, i, xhat);
+                    store<T, W>(y + at + i, rectify<T>(norm.activation, z));
+                });
             });
-        });
+        }
     });
 }
 
@@ -153,50 +178,69 @@ struct RowGradient {
     }
 };
 
+struct GradSums {
+    double sum, product;
+};
+
+// Sums of g * weight and of g * weight * xhat.
 template <class T>
-inline void row_grad(const RowGradient<T> row, T* dx, T* dweight, T* dbias) {
+inline GradSums row_grad_sums(const RowGradient<T> row) {
     const int64_t length = row.norm.length;
-    double sum = 0, product = 0;
-    if (dx) {
-        with_lanes<T>(length, [&](auto lanes) {
-            constexpr int W = decltype(lanes)::count;
-            for_pieces(length, [&](int64_t begin, int64_t end) {
-                Vector<T, W> sums[4] = {}, products[4] = {};
-                for_row<T, W>(begin, end,
-                              [&](int64_t i, int a, auto&& seen) __attribute__((always_inline)) {
-                                  const auto xhat = row.template xhat<W>(i);
-                                  const auto gradient = row.template gradient<W>(i, xhat);
-                                  const auto weighted = seen(row.template weighted<W>(i, gradient));
-                                  sums[a] += weighted;
-                                  products[a] += weighted * xhat;
-                              });
-                sum += sum_of_four<T, W>(sums);
-                product += sum_of_four<T, W>(products);
-            });
-        });
-    }
-    const T mean = T(sum / double(length)), slope = T(product / double(length));
+    GradSums total = {};
     with_lanes<T>(length, [&](auto lanes) {
         constexpr int W = decltype(lanes)::count;
-        for_row<T, W>(0, length, [&](int64_t i, int, auto&& seen) __attribute__((always_inline)) {
-            const auto xhat = row.template xhat<W>(i);
-            const auto gradient = row.template gradient<W>(i, xhat);
-            store<T, W>(dweight + i, load<T, W>(dweight + i) + seen(gradient * xhat));
-            store<T, W>(dbias + i, load<T, W>(dbias + i) + seen(gradient));
-            if (!dx) return;
-            const auto weighted = row.template weighted<W>(i, gradient);
-            store<T, W>(dx + i, (weighted - mean - xhat * slope) * row.inv_std);
+        for_pieces(length, [&](int64_t begin, int64_t end) {
+            Vector<T, W> sums[4] = {}, products[4] = {};
+            for_row<T, W>(begin, end,
+                          [&](int64_t i, int a, auto&& seen) __attribute__((always_inline)) {
+                              const auto xhat = row.template xhat<W>(i);
+                              const auto gradient = row.template gradient<W>(i, xhat);
+                              const auto weighted = seen(row.template weighted<W>(i, gradient));
+                              sums[a] += weighted;
+                              products[a] += weighted * xhat;
+                          });
+            total.sum += sum_of_four<T, W>(sums);
+            total.product += sum_of_four<T, W>(products);
         });
+    });
+    return total;
+}
+
+// mean and slope are those sums divided by the row's length.
+template <class T>
+inline void row_grad(const RowGradient<T> row, T mean, T slope, T* dx, T* dweight, T* dbias) {
+    with_lanes<T>(row.norm.length, [&](auto lanes) {
+        constexpr int W = decltype(lanes)::count;
+        for_row<T, W>(0, row.norm.length,
+                      [&](int64_t i, int, auto&& seen) __attribute__((always_inline)) {
+                          const auto xhat = row.template xhat<W>(i);
+                          const auto gradient = row.template gradient<W>(i, xhat);
+                          store<T, W>(dweight + i, load<T, W>(dweight + i) + seen(gradient * xhat));
+                          store<T, W>(dbias + i, load<T, W>(dbias + i) + seen(gradient));
+                          if (!dx) return;
+                          const auto weighted = row.template weighted<W>(i, gradient);
+                          store<T, W>(dx + i, (weighted - mean - xhat * slope) * row.inv_std);
+                      });
     });
 }
 
 template <class T>
-void normalize_rows_grad(const RowNorm<T>& norm, const T* dy, const T* mean, const T* inv_std,
+void normalize_rows_grad(const RowNorm<T>& given, const T* dy, const T* mean, const T* inv_std,
                          T* dx, T* dweight, T* dbias) {
-    for_rows_of(norm, [&](int64_t row, int64_t g) {
-        const int64_t at = row * norm.length, column = g * norm.length;
-        const RowGradient<T> gradient = {norm, norm.x + at, dy + at, g, mean[row], inv_std[row]};
-        row_grad(gradient, dx ? dx + at : nullptr, dweight + column, dbias + column);
+    const RowNorm<T> norm = given;
+    const auto gradient = [&](int64_t row) -> RowGradient<T> {
+        const int64_t at = row * norm.length;
+        return {norm, norm.x + at, dy + at, row % norm.groups, mean[row], inv_std[row]};
+    };
+    for_rows_of(norm, [&](int64_t first, int64_t count) {
+        GradSums sums[rows_together] = {};
+        for (int64_t r = 0; dx && r < count; ++r) sums[r] = row_grad_sums(gradient(first + r));
+        for (int64_t r = 0; r < count; ++r) {
+            const int64_t row = first + r, column = row % norm.groups * norm.length;
+            const double length = double(norm.length);
+            row_grad(gradient(row), T(sums[r].sum / length), T(sums[r].product / length),
+                     dx ? dx + row * norm.length : nullptr, dweight + column, dbias + column);
+        }
     });
 }
 
