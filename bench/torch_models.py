@@ -75,6 +75,8 @@ class Twin:
                     layer.padding,
                     count_include_pad=layer.count_include_pad,
                 )
+            case rot180.GlobalAvgPool2d():
+                return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
             case rot180.Flatten():
                 self._flattened = shape
                 return nn.Flatten()

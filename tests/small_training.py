@@ -9,9 +9,9 @@ import numpy as np
 
 import rot180
 from rot180.callbacks import EarlyStopping, LearningRateSchedule, MovingAverage
-from rot180.checkpoint import read_checkpoint
 from rot180.optim import ExponentialMovingAverage
 from rot180.optim.schedules import CosineAnnealingLR
+from rot180.training.checkpoint import read_checkpoint
 
 EPOCHS, BATCHES, BATCH_SIZE = 4, 5, 6  # the last batch has three samples
 

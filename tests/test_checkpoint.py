@@ -18,8 +18,8 @@ import pytest
 
 import rot180
 from rot180.callbacks import Callback, Checkpoints, EarlyStopping
-from rot180.checkpoint import checkpoints_in, read_checkpoint, write_checkpoint
 from rot180.losses import MeanSquaredError
+from rot180.training.checkpoint import checkpoints_in, read_checkpoint, write_checkpoint
 from small_training import BATCH_SIZE, BATCHES, EPOCHS, bits, build, dataset, fit, images
 
 

@@ -45,7 +45,8 @@ def operations(dtype, tiny):
     half, labels = full(X_SHAPE, 0.5), np.zeros(2000, np.int64)
     channels, ones = full(24), full(24, 1)
     huge = 1 / float(np.finfo(dtype).smallest_normal)
-    db, db_linear, db_transposed = full(16), full(40), full(24)
+    db, db_linear, db_transposed, db_norm = full(16), full(40), full(24), full(24)
+    in_groups, of_rows = full((8, 6), 1), (full(2000, 1), full(2000, 1))
     f = functional
 
     def in_place(update, *arrays, **options):
@@ -115,6 +116,29 @@ def operations(dtype, tiny):
             f.batch_norm_grad_weight(large(X_SHAPE), x, ones, ones, bias_out=db_transposed),
             f.batch_norm_grad_weight(x, large(X_SHAPE), channels, ones),
             db_transposed,
+        ),
+        "group_norm": lambda: (
+            *f.group_norm(x, 6, 1e10 * ones, channels),
+            *f.group_norm(pixels, 6, activation="sigmoid"),
+        ),
+        "group_norm_grad_input": lambda: (
+            f.group_norm_grad_input(x, half, in_groups, in_groups, 1e10 * ones),
+            f.group_norm_grad_input(large(X_SHAPE), x, full((8, 6)), full((8, 6)), channels),
+        ),
+        "group_norm_grad_weight": lambda: (
+            f.group_norm_grad_weight(large(X_SHAPE), x, in_groups, in_groups, bias_out=db_norm),
+            f.group_norm_grad_weight(x, large(X_SHAPE), full((8, 6)), in_groups),
+            db_norm,
+        ),
+        "layer_norm": lambda: f.layer_norm(x, 24, 1e10 * ones, channels),
+        "layer_norm_grad_input": lambda: (
+            f.layer_norm_grad_input(rows, full(rows.shape, 0.5), *of_rows, large(40)),
+            f.layer_norm_grad_input(large(rows.shape), rows, full(2000), full(2000), full(40)),
+        ),
+        "layer_norm_grad_weight": lambda: (
+            f.layer_norm_grad_weight(large(rows.shape), rows, *of_rows, bias_out=db_linear),
+            f.layer_norm_grad_weight(rows, large(rows.shape), full(2000), of_rows[0]),
+            db_linear,
         ),
         "max_pool2d": lambda: (f.max_pool2d(x, 2),),
         "max_pool2d_grad_input": lambda: (

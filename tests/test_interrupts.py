@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from rot180.interrupts import Interrupts
+from rot180.training.interrupts import Interrupts
 
 
 def press():

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -350,11 +351,33 @@ class TestBadFiles:
             {"a": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}},
             {"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}},
             {"a": {"dtype": "pickle", "shape": [1], "data_offsets": [0, 4]}},
+            {"a": {"dtype": "F32", "shape": [2**62, 2**62, 0], "data_offsets": [0, 0]}},
+            {"a": {"dtype": "F32", "shape": [2**70], "data_offsets": [0, 2**72]}},
+            {"a": {"dtype": "F32", "shape": "1", "data_offsets": [0, 4]}},
+            {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4, 4]}},
+            {"a": {"dtype": "F32", "shape": [1], "data_offsets": {"0": 0, "1": 4}}},
+            {"a": {"dtype": "F32", "shape": [1], "data_offsets": [False, 4]}},
+            b'{"a": {"dtype": "F32", "shape": [NaN], "data_offsets": [0, 4]}}',
+            b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, ' + b"4" * 5000 + b"]}}",
+            {"__metadata__": [], "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}},
             {"__metadata__": {"a": 1}, "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}},
         ],
     )
     def test_hostile_headers(self, tmp_path, header):
         assert_refused(write_file(tmp_path / "w", header, bytes(4)))
+
+    def test_a_name_that_stands_twice(self, saved):
+        header, data = file_parts(saved[0])
+        text = json.dumps(header)
+        twice = text[:-1] + ', "2.bias": ' + json.dumps(header["2.bias"]) + "}"
+        assert_refused(write_file(saved[0], twice.encode(), data), "a name stands twice")
+
+    def test_a_gap_between_arrays(self, saved):
+        header, data = file_parts(saved[0])
+        arrays = [fields for name, fields in header.items() if name != "__metadata__"]
+        last = max(arrays, key=lambda fields: fields["data_offsets"])
+        last["data_offsets"] = [offset + 4 for offset in last["data_offsets"]]
+        assert_refused(write_file(saved[0], header, data + bytes(4)), "begin where others end")
 
     def test_overlapping_offsets(self, saved):
         header, data = file_parts(saved[0])
@@ -396,6 +419,46 @@ class TestBadFiles:
             "assert after - before < 0.05 * before, (before, after)\n"
         )
         subprocess.run([sys.executable, "-c", script, str(path), str(tmp_path / "own")], check=True)
+
+    @pytest.mark.parametrize("left", [0, 8, 20_000, -1])
+    def test_cut_off_by_another_program_while_it_is_read(self, tmp_path, monkeypatch, left):
+        """A mapped file would end the process with SIGBUS; and the model is left as it was."""
+        path = tmp_path / "w"
+        model = rot180.Sequential([rot180.Linear(100, 100), rot180.Linear(100, 200)])
+        save_weights(path, model)
+        for parameter in model.parameters():
+            parameter.value[...] = 7
+
+        def check_and_cut(*arguments):
+            check_tensors(*arguments)
+            os.truncate(path, left if left >= 0 else path.stat().st_size + left)
+
+        check_tensors = rot180.io.weights.check_tensors
+        monkeypatch.setattr(rot180.io.weights, "check_tensors", check_and_cut)
+        with pytest.raises(ValueError, match="was cut off while it was read") as caught:
+            load_weights(path, model)
+        assert str(path) in str(caught.value)
+        assert (values(model) == 7).all()
+
+    def test_a_process_survives_a_large_file_that_is_cut_off(self, tmp_path):
+        path, size = tmp_path / "w", 2**26
+        write_file(path, {"a": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}})
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size + size)
+        with open_tensors(path) as file:
+            os.truncate(path, 4096)
+            with pytest.raises(ValueError, match="was cut off"):
+                file.read("a")
+
+    def test_reading_takes_no_more_memory_than_the_file_is_long(self, tmp_path):
+        model = rot180.Sequential([rot180.Linear(1000, 3000), rot180.Linear(3000, 1000)])
+        save_weights(tmp_path / "w", model)
+        size = (tmp_path / "w").stat().st_size
+        tracemalloc.start()
+        load_weights(tmp_path / "w", model)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert 0.9 * size < peak < 1.05 * size
 
     def test_many_wrong_names_stay_one_short_line(self, tmp_path):
         tensors = {f"{'x' * 500}{i}": np.zeros(1) for i in range(500)}

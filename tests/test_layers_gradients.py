@@ -157,6 +157,33 @@ CASES = {
         ),
         (5, 6, 2),
     ),
+    "group_norm 2d": (lambda rng: rot180.GroupNorm(2, 6, dtype=np.float64), (3, 2, 6)),
+    "group_norm 2d without weight and bias": (
+        lambda rng: rot180.GroupNorm(3, 6, 0.1, False, dtype=np.float64),
+        (3, 2, 6),
+    ),
+    **{
+        f"group_norm 2d {activation}": (
+            lambda rng, activation=activation: rot180.GroupNorm(
+                2, 4, activation=activation, dtype=np.float64
+            ),
+            (3, 2, 4),
+        )
+        for activation in ("relu", "relu6", "leaky_relu", "sigmoid", "tanh")
+    },
+    "layer_norm of pixels": (lambda rng: rot180.LayerNorm(5, dtype=np.float64), (3, 2, 5)),
+    "layer_norm of images, 2d": (
+        lambda rng: rot180.LayerNorm((3, 2, 4), activation="tanh", dtype=np.float64),
+        (3, 2, 4),
+    ),
+    "layer_norm of vectors, without bias": (
+        lambda rng: rot180.LayerNorm(7, bias=False, activation="relu", dtype=np.float64),
+        (7,),
+    ),
+    "layer_norm without weight and bias": (
+        lambda rng: rot180.LayerNorm([3, 4], 0.1, False, dtype=np.float64),
+        (3, 4),
+    ),
     "zero_pad2d": (lambda rng: rot180.ZeroPad2d(((1, 2), (0, 3))), (3, 4, 2)),
     "flatten": (lambda rng: rot180.Flatten(), (3, 4, 2)),
     "relu": (lambda rng: rot180.ReLU(), (3, 4, 2)),

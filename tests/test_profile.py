@@ -121,6 +121,17 @@ def test_medians_without_the_warmup(clock):
     assert (measured.steps, measured.batch_size) == (3, 4)
 
 
+def test_shares_add_up_where_each_step_was_disturbed_in_another_pass(clock):
+    model = rot180.Sequential(
+        [rot180.Linear(1, 1, dtype=np.float64), Takes(clock, [1, 9, 1], [12, 3, 3])]
+    )
+    measured = measure(model, np.ones((1, 1)), steps=3, warmup=0)
+    assert times(measured) == {("1", "forward"): 1, ("1", "backward"): 3}
+    assert measured.milliseconds == 12_000
+    shares = {(each.layer, each.which): each.share for each in measured.passes if each.share}
+    assert shares == {("1", "forward"): 0.25, ("1", "backward"): 0.75}
+
+
 def test_what_no_layer_takes_is_the_rest(clock):
     class Slow(rot180.Sequential):
         def forward(self, x, training=False):

@@ -25,6 +25,7 @@ CASES = {
     "one image": geometries.Case((1, 60, 61, 24), (5, 3, 24, 32), padding=2),
     "pointwise": geometries.Case((8, 30, 30, 64), (1, 1, 64, 100)),
     "dense, few samples": geometries.Case((3, 1, 1, 900), (1, 1, 900, 300)),
+    "dense, more samples": geometries.Case((11, 1, 1, 900), (1, 1, 900, 290)),
     "depthwise": geometries.Case((4, 50, 50, 48), (3, 3, 1, 48), padding=1, groups=48),
     "grouped": geometries.Case((4, 30, 30, 32), (3, 3, 8, 64), padding=1, groups=4),
     "first layer": geometries.Case((16, 40, 40, 1), (5, 5, 1, 24)),
@@ -103,7 +104,23 @@ def every_normalisation(dtype):
         db,
         functional.batch_norm_grad_weight(x, dy, *arguments, activation="tanh"),
         functional.batch_norm(x, running_mean, running_var, weight, bias, activation="tanh"),
+        *every_group_normalisation(x, dy, weight, bias),
     )
+
+
+def every_group_normalisation(x, dy, weight, bias):
+    """Samples as tasks, slots of few samples as tasks, and rows as tasks."""
+    results = []
+    for images, gradient in ((x, dy), (x.reshape(3, 120, 41, 24), dy.reshape(3, 120, 41, 24))):
+        y, *statistics = functional.group_norm(images, 6, weight, bias, activation="sigmoid")
+        arguments = (*statistics, weight, bias)
+        dx = functional.group_norm_grad_input(gradient, images, *arguments)
+        dw = functional.group_norm_grad_weight(images, gradient, *arguments)
+        results += [y, *statistics, dx, dw]
+    y, *statistics = functional.layer_norm(x, 24, weight, bias, activation="relu")
+    dx = functional.layer_norm_grad_input(dy, x, *statistics, weight, bias)
+    dw = functional.layer_norm_grad_weight(x, dy, *statistics, weight, bias)
+    return [*results, y, *statistics, dx, dw]
 
 
 def every_pooling_and_upsampling(dtype):

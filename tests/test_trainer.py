@@ -15,6 +15,7 @@ import pytest
 import rot180
 from rot180.callbacks import Callback
 from rot180.losses import CrossEntropy, MeanSquaredError
+from rot180.training.trainer import NonFiniteLossError
 
 
 def blobs(samples=90, seed=0):
@@ -321,7 +322,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(bad):
 def test_divergence_names_its_epoch():
     trainer = regression(lr=1e30)
     x = np.random.default_rng(0).normal(size=(4, 3))
-    with pytest.raises(rot180.trainer.NonFiniteLossError, match=r"in epoch \d+, step 1 of 1"):
+    with pytest.raises(NonFiniteLossError, match=r"in epoch \d+, step 1 of 1"):
         trainer.fit(x, x[:, :1] * 100, epochs=50, batch_size=4)
     assert all(np.isfinite(value).all() for value in values(trainer))
 

@@ -127,6 +127,67 @@ void bound_batch_norm_grad(const py::array& dy, const py::array& x, const py::ar
     });
 }
 
+// x is (samples, pixels, channels), mean (samples, groups).
+GroupNormShape group_norm_shape(const py::array& x, const py::array& mean) {
+    if (x.ndim() != 3 || mean.ndim() != 2) {
+        throw py::value_error("x must be (samples, pixels, channels) and mean (samples, groups)");
+    }
+    const GroupNormShape shape = {x.shape(0), x.shape(1), x.shape(2), mean.shape(1)};
+    if (shape.pixels < 1 || shape.groups < 1 || shape.channels < 1 ||
+        shape.channels % shape.groups != 0) {
+        throw py::value_error("x must have pixels, and channels that divide into mean's groups");
+    }
+    return shape;
+}
+
+void bound_group_norm(const py::array& x, double eps, const OptionalArray& weight,
+                      const OptionalArray& bias, Activation activation, py::array y, py::array mean,
+                      py::array inv_std) {
+    with_float_type(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const GroupNormShape shape = group_norm_shape(x, mean);
+        const int64_t statistics = shape.samples * shape.groups;
+        const T* input = read<T>(x, "x", x.size());
+        const Affine<T> affine = read_affine<T>(weight, bias, activation, shape.channels);
+        T* output = write<T>(y, "y", x.size());
+        T* means = write<T>(mean, "mean", statistics);
+        T* factors = write<T>(inv_std, "inv_std", statistics);
+        const py::gil_scoped_release release;
+        group_norm<T>(shape, input, eps, affine, output, means, factors);
+    });
+}
+
+// Both gradients; dx None leaves that by the input out.
+void bound_group_norm_grad(const py::array& dy, const py::array& x, const py::array& mean,
+                           const py::array& inv_std, const OptionalArray& weight,
+                           const OptionalArray& bias, Activation activation, OptionalArray dx,
+                           py::array dweight, py::array dbias) {
+    with_float_type(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const GroupNormShape shape = group_norm_shape(x, mean);
+        const int64_t statistics = shape.samples * shape.groups;
+        const T* delta = read<T>(dy, "dy", x.size());
+        const T* input = read<T>(x, "x", x.size());
+        const T* means = read<T>(mean, "mean", statistics);
+        const T* factors = read<T>(inv_std, "inv_std", statistics);
+        const Affine<T> affine = read_affine<T>(weight, bias, activation, shape.channels);
+        T* result = dx ? write<T>(*dx, "dx", x.size()) : nullptr;
+        T* products = write<T>(dweight, "dweight", shape.channels);
+        T* sums = write<T>(dbias, "dbias", shape.channels);
+        const auto others = {&dy, &x, &mean, &inv_std, address(weight), address(bias), address(dx)};
+        check_apart(&dweight, "weight_out", others);
+        check_apart(&dbias, "bias_out", others);
+        check_apart(&dbias, "bias_out", {&dweight});
+        const py::gil_scoped_release release;
+        if (dx) {
+            group_norm_grad_input<T>(shape, delta, input, means, factors, affine, result, products,
+                                     sums);
+        } else {
+            group_norm_grad_weight<T>(shape, delta, input, means, factors, affine, products, sums);
+        }
+    });
+}
+
 }  // namespace
 
 void bind_norm(py::module_& module) {
@@ -138,6 +199,12 @@ void bind_norm(py::module_& module) {
                py::arg("running_mean"), py::arg("running_var"), py::arg("y"), py::arg("mean"),
                py::arg("inv_std"));
     module.def("batch_norm_grad", &bound_batch_norm_grad, py::arg("dy"), py::arg("x"),
+               py::arg("mean"), py::arg("inv_std"), py::arg("weight"), py::arg("bias"),
+               py::arg("activation"), py::arg("dx"), py::arg("dweight"), py::arg("dbias"));
+    module.def("group_norm", &bound_group_norm, py::arg("x"), py::arg("eps"), py::arg("weight"),
+               py::arg("bias"), py::arg("activation"), py::arg("y"), py::arg("mean"),
+               py::arg("inv_std"));
+    module.def("group_norm_grad", &bound_group_norm_grad, py::arg("dy"), py::arg("x"),
                py::arg("mean"), py::arg("inv_std"), py::arg("weight"), py::arg("bias"),
                py::arg("activation"), py::arg("dx"), py::arg("dweight"), py::arg("dbias"));
 }

@@ -82,11 +82,12 @@ struct PlanesGrad {
     T* sums;
 };
 
-// A pointwise correlation of one to four pixels, whose weights are read as they lie:
+// A pointwise correlation of at most so many pixels, whose weights are read as they lie:
 //   y[p*outputs + k] = activation(bias[k] + sum over c < inputs of
 //       x[p*inputs + c] * weight[c*weight_stride + k])      if outputs_together,
 //       x[p*inputs + c] * weight[k*weight_stride + c])      else.
 // bias may be null; at least `width` outputs, or inputs, lie together. activation as above.
+inline constexpr int64_t most_few_pixels = 16;
 template <class T>
 struct FewPixels {
     const T* x;
@@ -100,7 +101,8 @@ struct FewPixels {
 };
 
 // Its weight gradient: dw[c*outputs + k] = sum over p of x[p*inputs + c] * dy[p*outputs + k], for
-// at least `width` outputs.
+// at least `width` outputs, and at most so many pixels.
+inline constexpr int most_few_pixels_grad = 8;
 template <class T>
 struct FewPixelsGrad {
     const T* x;
@@ -243,6 +245,19 @@ struct ChannelNorm {
     const T* shift;
 };
 
+// A normalisation of rows, each by its own statistics: `samples` times `groups` rows of `length`
+// values. Row g of a sample has `length` values of weight and bias from g*length on:
+//   y = activation(xhat * weight + bias),  xhat = (x - mean) * inv_std
+// Null stands for ones and for zeros.
+template <class T>
+struct RowNorm {
+    const T* x;
+    int64_t samples, groups, length;
+    const T* weight;
+    const T* bias;
+    Activation activation;
+};
+
 // Along one axis: the `count` pixels from `first` on that an output is made of, or the outputs that
 // a pixel is part of. `at` is what each of the rows below says.
 struct Span {
@@ -379,6 +394,16 @@ struct Kernels {
     // dx = gradient * scale + (x - center) * slope + offset, slope and offset being (period) too
     void (*normalize_grad)(const ChannelNorm<T>&, const T* dy, Activation, const T* slope,
                            const T* offset, T* dx);
+
+    // Writes y, and mean and inv_std = 1 / sqrt(var + eps) of each row. activation as in
+    // CorrelateTiles.
+    void (*normalize_rows)(const RowNorm<T>&, double eps, T* y, T* mean, T* inv_std);
+    // With g = dy * activation'(y), here of any activation:
+    //   dweight += g * xhat,  dbias += g,
+    //   dx = inv_std * (g * weight - mean of (g * weight) - xhat * mean of (g * weight * xhat))
+    // dx may be null.
+    void (*normalize_rows_grad)(const RowNorm<T>&, const T* dy, const T* mean, const T* inv_std,
+                                T* dx, T* dweight, T* dbias);
 
     void (*max_pool_row)(const MaxPoolRow<T, int32_t>&);
     void (*max_pool_grad_row)(const MaxPoolGradRow<T, int32_t>&);

@@ -17,6 +17,7 @@
 #include "planes.h"
 #include "pool_row.h"
 #include "resample_row.h"
+#include "row_norm.h"
 #include "softmax.h"
 #include "winograd.h"
 
@@ -50,6 +51,8 @@ constexpr Kernels<T> kernels() {
         normalize<T>,
         add_grad_moments<T>,
         normalize_grad<T>,
+        normalize_rows<T>,
+        normalize_rows_grad<T>,
         max_pool_row<T, int32_t>,
         max_pool_grad_row<T, int32_t>,
         max_pool_row<T, uint8_t>,

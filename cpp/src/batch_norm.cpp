@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 
+#include "channel_moments.h"
 #include "denormals.h"
 #include "epilogue.h"
 #include "instruction_set.h"
@@ -11,52 +10,6 @@
 
 namespace rot180 {
 namespace {
-
-constexpr int64_t most_slots = 64, fewest_slot_elements = 32768, fewest_slot_pixels = 256;
-constexpr int64_t longest_period = 1024;
-
-// The length of a row as the kernels take it: as many pixels as fill whole vectors, four of them at
-// least, unless the row would then be so long that its coefficients pushed x out of the cache.
-int64_t row_length(int64_t channels, int64_t width) {
-    int64_t pixels = width / std::gcd(channels, width);
-    while (pixels * channels < 4 * width) pixels *= 2;
-    return channels *
-           std::clamp<int64_t>(pixels, 1, std::max<int64_t>(longest_period / channels, 1));
-}
-
-// The pixels of all images as rows of several, and cut into slots for sums over them.
-struct Pixels {
-    int64_t pixels, channels, period;
-    int64_t slot_pixels, slots;
-
-    Pixels(int64_t pixels, int64_t channels, int64_t width)
-        : pixels(pixels), channels(channels), period(row_length(channels, width)) {
-        const int64_t per_row = period / channels;
-        const int64_t fewest =
-            std::max(fewest_slot_pixels, divide_up(fewest_slot_elements, channels));
-        slot_pixels = divide_up(std::max(fewest, divide_up(pixels, most_slots)), per_row) * per_row;
-        slots = divide_up(pixels, slot_pixels);
-    }
-
-    double size() const { return double(pixels) * double(channels); }
-    int64_t first(int64_t slot) const { return slot * slot_pixels; }
-    int64_t count(int64_t slot) const { return std::min(slot_pixels, pixels - first(slot)); }
-};
-
-// Repeats the first `channels` values up to `period`.
-template <class T>
-void spread(const Pixels& all, T* row) {
-    for (int64_t i = all.channels; i < all.period; ++i) row[i] = row[i - all.channels];
-}
-
-// total[c] = sum of row[c], row[c + channels], ...
-template <class T>
-void fold(const Pixels& all, const T* row, double* total) {
-    for (int64_t c = 0; c < all.channels; ++c) total[c] = row[c];
-    for (int64_t first = all.channels; first < all.period; first += all.channels) {
-        for (int64_t c = 0; c < all.channels; ++c) total[c] += row[first + c];
-    }
-}
 
 // Coefficients of the kernels, a row of each: z = x * scale + shift.
 template <class T>
@@ -88,16 +41,19 @@ class Workspace {
 
     Coefficients<T> coefficients() const { return {row(0), row(1), row(2)}; }
     T* row(int i) const { return reinterpret_cast<T*>(scratch_.data()) + i * all_.period; }
-    T* thread_row(int thread, int i) const { return row(shared_rows + thread * thread_rows + i); }
+    ThreadRows<T> thread_rows(int thread) const {
+        const int first = shared_rows + thread * rows_per_thread;
+        return {row(first), row(first + 1), row(first + 2)};
+    }
     double* first(int64_t slot) const { return sums() + slot * all_.channels; }
     double* second(int64_t slot) const { return sums() + (all_.slots + slot) * all_.channels; }
 
-    static constexpr int shared_rows = 5, thread_rows = 3;
-
  private:
+    static constexpr int shared_rows = 5, rows_per_thread = 3;
+
     size_t plan(const Pixels& all, int team) {
         ScratchPlan memory;
-        memory.add((shared_rows + team * thread_rows) * all.period, sizeof(T));
+        memory.add((shared_rows + team * rows_per_thread) * all.period, sizeof(T));
         sums_at_ = memory.add(2 * all.slots * all.channels, sizeof(double));
         return memory.bytes();
     }
@@ -110,51 +66,17 @@ class Workspace {
 
 int statistics_team(const Pixels& all) { return team_size(all.slots, 2 * all.size()); }
 
-// Mean and sum of squared differences from it, of one slot. Differences from the mean of a few
-// pixels, taken from all over the slot, are small enough to be squared and summed as they come.
+// The moments of all pixels, in the memory of the first slot.
 template <class T>
-void slot_moments(const Kernels<T>& kernels, const Pixels& all, const T* x,
-                  const Workspace<T>& workspace, int64_t slot, int thread) {
-    T* center = workspace.thread_row(thread, 0);
-    T* sum = workspace.thread_row(thread, 1);
-    T* squares = workspace.thread_row(thread, 2);
-    const int64_t pixels = all.count(slot), few = std::min<int64_t>(pixels, 16);
-    const int64_t step = (pixels / few - 1) | 1;  // odd, so that they lie in many columns
-    x += all.first(slot) * all.channels;
-    std::fill(center, center + all.channels, T(0));
-    kernels.add_rows(x, few, step * all.channels, all.channels, center);
-    for (int64_t c = 0; c < all.channels; ++c) center[c] /= T(few);
-    spread(all, center);
-    std::fill(sum, sum + all.period, T(0));
-    std::fill(squares, squares + all.period, T(0));
-    kernels.add_moments(x, pixels * all.channels, all.period, center, sum, squares);
-    double* mean = workspace.first(slot);
-    double* deviation = workspace.second(slot);
-    fold(all, sum, mean);
-    fold(all, squares, deviation);
-    for (int64_t c = 0; c < all.channels; ++c) {
-        const double off = mean[c] / double(pixels);
-        const double around_mean = deviation[c] - off * mean[c];
-        deviation[c] = around_mean < 0 ? 0 : around_mean;  // NaN stays
-        mean[c] = double(center[c]) + off;
-    }
-}
-
-// Puts the slots' moments together in the memory of the first (Chan, Golub, LeVeque 1979).
-template <class T>
-void merge_moments(const Pixels& all, const Workspace<T>& workspace) {
+void moments(const Kernels<T>& kernels, const Pixels& all, const T* x, int team,
+             const Workspace<T>& workspace) {
+    parallel_for(all.slots, team, [&](int64_t slot, int thread) {
+        slot_moments<T>(kernels, all, x, slot, workspace.thread_rows(thread), workspace.first(slot),
+                        workspace.second(slot));
+    });
     for (int64_t slot = 1; slot < all.slots; ++slot) {
-        const double before = double(all.first(slot)), here = double(all.count(slot));
-        const double share = here / (before + here);
-        double* mean = workspace.first(0);
-        double* deviation = workspace.second(0);
-        const double* slot_mean = workspace.first(slot);
-        const double* slot_deviation = workspace.second(slot);
-        for (int64_t c = 0; c < all.channels; ++c) {
-            const double off = slot_mean[c] - mean[c];
-            mean[c] += off * share;
-            deviation[c] += slot_deviation[c] + off * off * (before * share);
-        }
+        merge_moments(all, slot, workspace.first(slot), workspace.second(slot), workspace.first(0),
+                      workspace.second(0));
     }
 }
 
@@ -185,8 +107,7 @@ void grad_sums(const Kernels<T>& kernels, const Pixels& all, const T* dy, const 
                const Coefficients<T>& coefficients, Activation activation, int team,
                const Workspace<T>& workspace) {
     parallel_for(all.slots, team, [&](int64_t slot, int thread) {
-        T* sum = workspace.thread_row(thread, 0);
-        T* products = workspace.thread_row(thread, 1);
+        const auto [sum, products, unused] = workspace.thread_rows(thread);
         std::fill(sum, sum + all.period, T(0));
         std::fill(products, products + all.period, T(0));
         const int64_t first = all.first(slot) * all.channels;
@@ -201,11 +122,6 @@ void grad_sums(const Kernels<T>& kernels, const Pixels& all, const T* dy, const 
             workspace.second(0)[c] += workspace.second(slot)[c];
         }
     }
-}
-
-template <class T>
-T inverse_deviation(double var, double eps) {
-    return T(1 / std::sqrt(var + eps));
 }
 
 // The sums as gradients, and the coefficients of dx.
@@ -279,10 +195,7 @@ void batch_norm_training(int64_t pixels, int64_t channels, const T* x, double ep
     const Pixels all(pixels, channels, kernels.width);
     const int team = statistics_team(all);
     const Workspace<T> workspace(all, team);
-    parallel_for(all.slots, team, [&](int64_t slot, int thread) {
-        slot_moments(kernels, all, x, workspace, slot, thread);
-    });
-    merge_moments(all, workspace);
+    moments(kernels, all, x, team, workspace);
     for (int64_t c = 0; c < channels; ++c) {
         const double deviation = workspace.second(0)[c];
         mean[c] = T(workspace.first(0)[c]);

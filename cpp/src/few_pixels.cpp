@@ -13,6 +13,22 @@ namespace {
 // Vectors of outputs, or outputs, of one task; whole tiles of 4.
 constexpr int64_t vectors_per_task = 4, outputs_per_task = 128;
 
+// To pack costs so much that up to four pixels are always few. More are where measuring said so:
+// sums along the reduction end with a sum over lanes, and where lines of weights lie multiples of
+// a page apart, they push one another out of the first-level cache.
+constexpr int64_t always_few_pixels = 4, most_summed_pixels = 12, page_bytes = 4096;
+
+template <class T>
+bool few_enough(const Correlation& part, int64_t width) {
+    const int64_t pixels = part.out_columns;
+    if (part.weight_out_stride != 1) {
+        return part.run >= width && (pixels <= always_few_pixels ||
+                                     (pixels <= most_summed_pixels && part.run >= 4 * width));
+    }
+    const bool apart = part.weight_in_stride * int64_t(sizeof(T)) % page_bytes != 0;
+    return part.group_out >= width && pixels <= (apart ? most_few_pixels : always_few_pixels);
+}
+
 // dy times the activation's derivative, in scratch memory unless there is none.
 template <class T>
 const T* gradient(const Kernels<T>& kernels, const OutputGradient<T>& x, int64_t size, T* to) {
@@ -36,8 +52,7 @@ bool has_few_pixels(const Correlation& part) {
     return part.batch == 1 && part.height == 1 && part.tap_rows == 1 && part.tap_columns == 1 &&
            part.groups == 1 && part.stride_w == 1 && part.out_columns == part.width &&
            part.left == 0 && part.top == 0 && part.out_rows == 1 &&
-           part.y_column_stride == part.group_out && part.out_columns <= most_few_pixels &&
-           (part.weight_out_stride == 1 ? part.group_out : part.run) >= width;
+           part.y_column_stride == part.group_out && few_enough<T>(part, width);
 }
 
 template <class T>
@@ -74,7 +89,7 @@ bool few_pixels_grad_weight(const Conv2dShape& shape, const T* x, const OutputGr
     const Kernels<T>& kernels = rot180::kernels<T>();
     if (shape.batch != 1 || shape.height != 1 || shape.kernel_height != 1 ||
         shape.kernel_width != 1 || shape.groups != 1 || shape.width != shape.out_width ||
-        shape.width > most_few_pixels || shape.out_channels < kernels.width) {
+        shape.width > most_few_pixels_grad || shape.out_channels < kernels.width) {
         return false;
     }
     FewPixelsGrad<T> few = {};

@@ -5,8 +5,6 @@
 
 namespace rot180 {
 
-inline constexpr int64_t most_few_pixels = 4;
-
 // Whether correlate_few_pixels can compute a part, which stands alone and is flattened.
 template <class T>
 bool has_few_pixels(const Correlation& part);

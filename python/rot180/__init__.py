@@ -16,7 +16,6 @@ from rot180 import _core
 if TYPE_CHECKING:
     from rot180 import (
         callbacks,
-        checkpoint,
         data,
         explainer,
         functional,
@@ -45,8 +44,10 @@ if TYPE_CHECKING:
         Dropout,
         Flatten,
         GlobalAvgPool2d,
+        GroupNorm,
         Identity,
         Layer,
+        LayerNorm,
         LeakyReLU,
         Linear,
         MaxPool2d,
@@ -85,7 +86,8 @@ if TYPE_CHECKING:
         conv_matrix,
         im2col,
     )
-    from rot180.trainer import Trainer
+    from rot180.training import checkpoint
+    from rot180.training.trainer import Trainer
 
 __version__ = _core.version()
 
@@ -102,9 +104,11 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalAvgPool2d",
+    "GroupNorm",
     "History",
     "Identity",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
@@ -157,7 +161,6 @@ __all__ = [
 # Where they are: modules by themselves, and modules that hold the others, the lightest first.
 _MODULES = (
     "callbacks",
-    "checkpoint",
     "data",
     "explainer",
     "functional",
@@ -170,13 +173,15 @@ _MODULES = (
     "models",
     "optim",
     "reference",
+    "training.checkpoint",
 )
-_HOMES = ("runtime", "layers", "history", "trainer", "teaching", "explainer")
+_HOMES = ("runtime", "layers", "history", "training.trainer", "teaching", "explainer")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"rot180.{name}")
+    for path in _MODULES:
+        if name == path.rpartition(".")[2]:
+            return importlib.import_module(f"rot180.{path}")
     if name in __all__:
         for home in _HOMES:
             module = importlib.import_module(f"rot180.{home}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['Activation', 'Algorithm', 'Conv2dShape', 'ElementLoss', 'Interpolation', 'Pass', 'Pool2dShape', 'Resize2dShape', 'activate', 'activate_grad_input', 'adam_step', 'adaptive_avg_pool2d', 'adaptive_avg_pool2d_grad_input', 'add', 'affine2d', 'algorithm', 'avg_pool2d', 'avg_pool2d_grad_input', 'batch_norm', 'batch_norm_grad', 'batch_norm_training', 'binary_cross_entropy', 'binary_cross_entropy_grad_input', 'compiler', 'conv2d', 'conv2d_algorithm', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'conv_transpose2d', 'dropout', 'element_loss', 'element_loss_grad_input', 'ema_step', 'empty', 'empty_cache', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'rmsprop_step', 'scale', 'set_algorithm', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'softmax_grad_input', 'sums_of_squares', 'upsample2d', 'upsample2d_grad_input', 'version']
+__all__: list[str] = ['Activation', 'Algorithm', 'Conv2dShape', 'ElementLoss', 'Interpolation', 'Pass', 'Pool2dShape', 'Resize2dShape', 'activate', 'activate_grad_input', 'adam_step', 'adaptive_avg_pool2d', 'adaptive_avg_pool2d_grad_input', 'add', 'affine2d', 'algorithm', 'avg_pool2d', 'avg_pool2d_grad_input', 'batch_norm', 'batch_norm_grad', 'batch_norm_training', 'binary_cross_entropy', 'binary_cross_entropy_grad_input', 'compiler', 'conv2d', 'conv2d_algorithm', 'conv2d_grad_bias', 'conv2d_grad_input', 'conv2d_grad_weight', 'conv_transpose2d', 'dropout', 'element_loss', 'element_loss_grad_input', 'ema_step', 'empty', 'empty_cache', 'group_norm', 'group_norm_grad', 'instruction_set', 'instruction_sets', 'max_pool2d', 'max_pool2d_grad_input', 'memory_stats', 'num_threads', 'openmp', 'poison_scratch', 'rmsprop_step', 'scale', 'set_algorithm', 'set_cache_limit', 'set_instruction_set', 'set_num_threads', 'sgd_step', 'softmax', 'softmax_cross_entropy', 'softmax_cross_entropy_grad_input', 'softmax_grad_input', 'sums_of_squares', 'upsample2d', 'upsample2d_grad_input', 'version']
 class Activation:
     """
     Members:
@@ -331,6 +331,10 @@ def ema_step(averages: collections.abc.Sequence[numpy.ndarray], params: collecti
 def empty(shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], dtype: numpy.dtype[typing.Any]) -> numpy.ndarray:
     ...
 def empty_cache() -> None:
+    ...
+def group_norm(x: numpy.ndarray, eps: typing.SupportsFloat | typing.SupportsIndex, weight: numpy.ndarray | None, bias: numpy.ndarray | None, activation: Activation, y: numpy.ndarray, mean: numpy.ndarray, inv_std: numpy.ndarray) -> None:
+    ...
+def group_norm_grad(dy: numpy.ndarray, x: numpy.ndarray, mean: numpy.ndarray, inv_std: numpy.ndarray, weight: numpy.ndarray | None, bias: numpy.ndarray | None, activation: Activation, dx: numpy.ndarray | None, dweight: numpy.ndarray, dbias: numpy.ndarray) -> None:
     ...
 def instruction_set() -> str:
     ...

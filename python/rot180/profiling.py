@@ -50,7 +50,7 @@ class PassTime:
     milliseconds : float
         Median over the steps.
     share : float
-        Of the median of the whole steps.
+        Of the sum of all passes, which is what a step takes where nothing disturbs it.
     flops : int
         Multiplications and additions of the direct sum; 0 where they are not counted.
     nbytes : int
@@ -89,7 +89,7 @@ class Profile:
     batch_size : int
     steps : int
         How many were measured. On a machine that is busy with something else, the medians of the
-        passes add up to less than that of the step.
+        passes add up to less than that of the step: another pass is disturbed in each.
     """
 
     passes: tuple[PassTime, ...]
@@ -207,25 +207,26 @@ def profile(
         measured = [_step(model, optimizer, loss, x, y, clock) for _ in range(warmup + steps)]
     clock.costs[id(optimizer), "step"] = (0, _optimizer_bytes(optimizer))
     totals, times = zip(*measured[warmup:], strict=True)
-    total = median(totals)
     owners = [
         *((name, _kind(layer), layer) for name, layer in layers.items()),
         ("loss", repr(loss), loss),
         ("optimizer", type(optimizer).__name__, optimizer),
     ]
-    passes = []
-    for name, what, owner in owners:
-        for which in PASSES:
-            key = (id(owner), which)
-            if key in times[0]:
-                seconds = median(each[key] for each in times)
-                flops, nbytes = clock.costs.get(key, (0, 0))
-                passes.append(
-                    PassTime(name, what, which, 1e3 * seconds, seconds / total, flops, nbytes)
-                )
+    keys = {
+        (id(owner), which): (name, what, which)
+        for name, what, owner in owners
+        for which in PASSES
+        if (id(owner), which) in times[0]
+    }
+    medians = {key: median(each[key] for each in times) for key in keys}
     rest = median(whole - sum(each.values()) for whole, each in measured[warmup:])
+    total = sum(medians.values()) + rest
+    passes = [
+        PassTime(*keys[key], 1e3 * seconds, seconds / total, *clock.costs.get(key, (0, 0)))
+        for key, seconds in medians.items()
+    ]
     passes.append(PassTime("rest", "between the layers", "step", 1e3 * rest, rest / total, 0, 0))
-    return Profile(tuple(passes), 1e3 * total, len(x), steps)
+    return Profile(tuple(passes), 1e3 * median(totals), len(x), steps)
 
 
 def short(text: str, limit: int = 44) -> str:

@@ -45,4 +45,30 @@ template <class T>
 void batch_norm_grad_input(int64_t pixels, int64_t channels, const T* dy, const T* x, const T* mean,
                            const T* inv_std, const Affine<T>& affine, T* dx, T* dweight, T* dbias);
 
+// Group normalisation takes x, y and their gradients as (samples, pixels, channels). Each sample's
+// channels are cut into groups of channels / groups, and each group has a mean and a variance of
+// its own over all pixels: (samples, groups). weight and bias are (channels) as above. With one
+// pixel and one group it is layer normalisation.
+struct GroupNormShape {
+    int64_t samples, pixels, channels, groups;
+};
+
+// y = activation(xhat * weight + bias), xhat = (x - mean) * inv_std, inv_std = 1 / sqrt(var + eps).
+// Writes mean and inv_std.
+template <class T>
+void group_norm(const GroupNormShape& shape, const T* x, double eps, const Affine<T>& affine, T* y,
+                T* mean, T* inv_std);
+
+// With g = dy * activation'(xhat * weight + bias):
+//   dweight = sum over samples and pixels of g * xhat,   dbias = that of g
+template <class T>
+void group_norm_grad_weight(const GroupNormShape& shape, const T* dy, const T* x, const T* mean,
+                            const T* inv_std, const Affine<T>& affine, T* dweight, T* dbias);
+
+// The gradient by x, and the two sums beside it. With h = g * weight and means over a group:
+//   dx = inv_std * (h - mean of h - xhat * mean of (h * xhat))
+template <class T>
+void group_norm_grad_input(const GroupNormShape& shape, const T* dy, const T* x, const T* mean,
+                           const T* inv_std, const Affine<T>& affine, T* dx, T* dweight, T* dbias);
+
 }  // namespace rot180

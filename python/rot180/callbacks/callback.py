@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rot180.trainer import Trainer
+    from rot180.training.trainer import Trainer
 
 
 class Callback:

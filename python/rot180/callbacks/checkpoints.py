@@ -11,13 +11,18 @@ import numpy as np
 
 from rot180.callbacks.callback import Callback
 from rot180.callbacks.monitor import Monitor, expect_figure
-from rot180.checkpoint import checkpoint_path, checkpoints_in, read_checkpoint, remove_abandoned
 from rot180.geometry import positive_int
 from rot180.io import PathLike, model_tensors, save_weights
 from rot180.optim import ExponentialMovingAverage
+from rot180.training.checkpoint import (
+    checkpoint_path,
+    checkpoints_in,
+    read_checkpoint,
+    remove_abandoned,
+)
 
 if TYPE_CHECKING:
-    from rot180.trainer import Trainer
+    from rot180.training.trainer import Trainer
 
 
 class Checkpoints(Callback):

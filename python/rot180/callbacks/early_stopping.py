@@ -14,7 +14,7 @@ from rot180.geometry import positive_int
 from rot180.io import model_tensors
 
 if TYPE_CHECKING:
-    from rot180.trainer import Trainer
+    from rot180.training.trainer import Trainer
 
 
 class EarlyStopping(Callback):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from rot180.arguments import real_number
 from rot180.callbacks.callback import Callback
 from rot180.io import PathLike
-from rot180.progress import in_notebook
+from rot180.training.progress import in_notebook
 
 if TYPE_CHECKING:
-    from rot180.trainer import Trainer
+    from rot180.training.trainer import Trainer
 
 
 class CSVLogger(Callback):

@@ -12,7 +12,7 @@ from rot180.optim import ExponentialMovingAverage
 from rot180.optim.schedules import ReduceLROnPlateau, Schedule
 
 if TYPE_CHECKING:
-    from rot180.trainer import Trainer
+    from rot180.training.trainer import Trainer
 
 
 class LearningRateSchedule(Callback):

@@ -9,7 +9,7 @@ from typing import Any
 
 from rot180 import io
 from rot180.callbacks import Callback
-from rot180.trainer import Trainer
+from rot180.training.trainer import Trainer
 
 # Drawn after the last epoch.
 PICTURES = ("curves.png", "confusion.png")

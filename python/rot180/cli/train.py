@@ -14,7 +14,6 @@ import numpy as np
 import rot180
 from rot180 import losses, models
 from rot180.callbacks import Checkpoints, LearningRateSchedule
-from rot180.checkpoint import checkpoints_in
 from rot180.cli import exit_status
 from rot180.cli.epochs import EpochKeeper
 from rot180.cli.images import Inputs
@@ -33,7 +32,8 @@ from rot180.cli.parser import (
 from rot180.cli.results import print_accuracy, print_paths, write_results
 from rot180.cli.sources import AUGMENTATIONS, SOURCES, Source, load
 from rot180.data import Dataset, ImageData, Normalise
-from rot180.trainer import NonFiniteLossError, Trainer
+from rot180.training.checkpoint import checkpoints_in
+from rot180.training.trainer import NonFiniteLossError, Trainer
 
 # What must be the same when a training goes on.
 SETTINGS = (

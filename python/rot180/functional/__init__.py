@@ -36,6 +36,14 @@ from rot180.functional.conv_transpose2d import (
     conv_transpose2d_grad_weight,
 )
 from rot180.functional.dropout import dropout
+from rot180.functional.group_norm import (
+    group_norm,
+    group_norm_grad_input,
+    group_norm_grad_weight,
+    layer_norm,
+    layer_norm_grad_input,
+    layer_norm_grad_weight,
+)
 from rot180.functional.linear import (
     linear,
     linear_grad_bias,
@@ -111,8 +119,14 @@ __all__ = [
     "ema_step",
     "gelu",
     "gelu_grad_input",
+    "group_norm",
+    "group_norm_grad_input",
+    "group_norm_grad_weight",
     "huber",
     "huber_grad_input",
+    "layer_norm",
+    "layer_norm_grad_input",
+    "layer_norm_grad_weight",
     "leaky_relu",
     "leaky_relu_grad_input",
     "linear",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rot180.io.atomic import PathLike, atomic_write
-from rot180.io.tensors import LARGEST_HEADER, open_tensors, write_tensors
+from rot180.io.header import LARGEST_HEADER
+from rot180.io.tensors import open_tensors, write_tensors
 from rot180.io.weights import (
     CHECKPOINT_FORMAT,
     check_tensors,

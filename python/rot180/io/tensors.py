@@ -7,27 +7,18 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from rot180 import _core
 from rot180.io.atomic import PathLike, atomic_write
+from rot180.io.header import LARGEST_HEADER, TYPES, parse_header
 
 Array: TypeAlias = npt.NDArray[Any]
-
-# Ten thousand arrays fit. The library would parse 100 MB, into several times as much memory.
-LARGEST_HEADER = 2**20
-
-# What the format calls the types of elements.
-TYPES = {
-    "BOOL": np.dtype(np.bool_),
-    **{f"U{8 * size}": np.dtype(f"u{size}") for size in (1, 2, 4, 8)},
-    **{f"I{8 * size}": np.dtype(f"i{size}") for size in (1, 2, 4, 8)},
-    **{f"F{8 * size}": np.dtype(f"f{size}") for size in (2, 4, 8)},
-}
 
 
 def write_tensors(
@@ -77,13 +68,6 @@ def write_tensors(
         file.write(memoryview(data)[8 + _header_length(data[:8]) :])
 
 
-class Entry(NamedTuple):
-    """What a file says of one of its arrays."""
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-
 class TensorFile:
     """A safetensors file that is open for reading; its header has been checked.
 
@@ -91,30 +75,44 @@ class TensorFile:
     ----------
     metadata : dict of str to str
     entries : dict of str to Entry
-        Type and shape of each array, by name.
+        Type, shape and place of each array, by name.
     """
 
-    def __init__(self, path: PathLike, file: Any) -> None:
+    def __init__(self, path: PathLike, file: BufferedReader) -> None:
+        self._path = path
         self._file = file
-        self.metadata: dict[str, str] = dict(file.metadata() or {})
-        self.entries: dict[str, Entry] = {}
-        for name in file.keys():  # noqa: SIM118, the file itself is no iterable
-            entry = file.get_slice(name)
-            if entry.get_dtype() not in TYPES:
-                raise ValueError(f"{path}: {name!r} has the unknown dtype {entry.get_dtype()!r}")
-            self.entries[name] = Entry(TYPES[entry.get_dtype()], tuple(entry.get_shape()))
+        size = os.fstat(file.fileno()).st_size
+        length = _checked_header_length(path, file.read(8), size)
+        self._data_begins = 8 + length
+        try:
+            self.metadata, self.entries = parse_header(file.read(length), size - 8 - length)
+        except ValueError as error:
+            text = " ".join(str(error).split())[:200]
+            raise ValueError(f"{path} is damaged or not a safetensors file: {text}") from None
 
     def read(self, name: str) -> Array:
-        """Read one array."""
-        array: Array = self._file.get_tensor(name)
-        return array
+        """Read one array.
+
+        Raises
+        ------
+        ValueError
+            If another program has cut the file off meanwhile.
+        """
+        entry = self.entries[name]
+        array = np.empty(entry.shape, entry.dtype.newbyteorder("<"))
+        self._file.seek(self._data_begins + entry.begin)
+        data = array.reshape(-1).view(np.uint8).data
+        if array.nbytes and self._file.readinto(data) < array.nbytes:
+            raise ValueError(f"{self._path} was cut off while it was read")
+        return array.astype(entry.dtype, copy=False)
 
 
 @contextlib.contextmanager
 def open_tensors(path: PathLike) -> Iterator[TensorFile]:
     """Open a safetensors file and check its header, whoever made it.
 
-    Nothing in the file is run, and no more memory is taken than it is long.
+    Nothing in the file is run, and no more memory is taken than the arrays that are read. The file
+    is not mapped: if another program cuts it off, that is an error, not the end of the process.
 
     Raises
     ------
@@ -123,39 +121,28 @@ def open_tensors(path: PathLike) -> Iterator[TensorFile]:
     ValueError
         If it is not a whole safetensors file: names the path and what is wrong.
     """
-    _safetensors_numpy()
-    import safetensors
-
-    _check_header_length(path)
-    try:
-        file = safetensors.safe_open(os.fspath(path), framework="np")
-    except safetensors.SafetensorError as error:
-        text = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} is damaged or not a safetensors file: {text}") from None
-    with file as opened:
-        yield TensorFile(path, opened)
-
-
-def _check_header_length(path: PathLike) -> None:
-    """Check what the library takes on trust."""
     status = Path(path).stat()  # a missing file: FileNotFoundError, which names it
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
         raise ValueError(f"{path} is {what}: expected a safetensors file")
     with Path(path).open("rb") as file:
-        start = file.read(8)
+        yield TensorFile(path, file)
+
+
+def _checked_header_length(path: PathLike, start: bytes, size: int) -> int:
     if len(start) < 8:
         raise ValueError(f"{path} has {len(start)} bytes: not a safetensors file, or cut off")
     length = _header_length(start)
-    if length > status.st_size - 8:
+    if length > size - 8:
         raise ValueError(
-            f"{path} announces a header of {length} bytes but has only {status.st_size}: "
+            f"{path} announces a header of {length} bytes but has only {size}: "
             "not a safetensors file, or cut off"
         )
     if length > LARGEST_HEADER:
         raise ValueError(
             f"{path} has a header of {length} bytes, more than the {LARGEST_HEADER} allowed"
         )
+    return length
 
 
 def _header_length(start: bytes) -> int:

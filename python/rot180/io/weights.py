@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy.typing as npt
 
 from rot180.io.atomic import PathLike
-from rot180.io.tensors import Entry, open_tensors, write_tensors
+from rot180.io.header import Entry
+from rot180.io.tensors import open_tensors, write_tensors
 
 if TYPE_CHECKING:
     from rot180.arguments import FloatArray
@@ -89,8 +90,9 @@ def load_weights(path: PathLike, model: Layer) -> None:
             if name.startswith(prefix)
         }
         check_tensors(path, found, own)
-        for name, array in own.items():
-            array[...] = file.read(prefix + name)
+        values = {name: file.read(prefix + name) for name in own}
+    for name, array in own.items():
+        array[...] = values[name]
 
 
 def read_metadata(path: PathLike) -> dict[str, str]:

@@ -18,6 +18,7 @@ from rot180.layers.container import Container
 from rot180.layers.conv2d import Conv2d
 from rot180.layers.conv_transpose2d import ConvTranspose2d
 from rot180.layers.dropout import Dropout
+from rot180.layers.group_norm import GroupNorm, LayerNorm
 from rot180.layers.layer import Layer, Parameter
 from rot180.layers.linear import Linear
 from rot180.layers.norm import BatchNorm2d
@@ -40,8 +41,10 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalAvgPool2d",
+    "GroupNorm",
     "Identity",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TypeVar
@@ -12,6 +13,7 @@ from rot180.arguments import FloatArray
 from rot180.layers.layer import Layer, Parameter
 
 Kept = TypeVar("Kept")
+Model = TypeVar("Model", bound="Container")
 
 
 class Container(Layer):
@@ -64,8 +66,7 @@ class Container(Layer):
             name: NamedErrors(name, layer) for name, layer in self._children.items()
         }
         self._check_each_once()
-        for name, parameter in self.named_parameters().items():
-            parameter.name = name
+        self._name_parameters()
 
     def children(self) -> dict[str, Layer]:
         """Return the layers by name."""
@@ -92,6 +93,38 @@ class Container(Layer):
         super().release()
         for layer in self._children.values():
             layer.release()
+
+    def fuse(self: Model) -> Model:
+        """Return a copy for inference, with fewer layers; this model stays as it is.
+
+        Wherever one follows the other in a `Sequential`, however deep, a `BatchNorm2d` is folded
+        into the `Conv2d` or `ConvTranspose2d` before it, and an activation into the layer before
+        it that can apply it. y is what ``forward(x)`` returned before, within rounding.
+
+        The copy is an ordinary model, with weights and names of its own: fuse after the weights are
+        loaded, not before. It can be trained, but no longer normalises.
+
+        Examples
+        --------
+        >>> import rot180
+        >>> layers = [rot180.Conv2d(3, 8, 3, bias=False), rot180.BatchNorm2d(8), rot180.ReLU()]
+        >>> rot180.Sequential(layers).fuse()
+        Sequential([
+            Conv2d(3, 8, 3, activation='relu'),
+        ])
+        """
+        model = copy.deepcopy(self)
+        model.release()
+        model.zero_grad()
+        model._fuse()
+        model._name_parameters()
+        return model
+
+    def _fuse(self) -> None:
+        """Fuse what can be, inside the layers that this one is made of."""
+        for layer in self._children.values():
+            if isinstance(layer, Container):
+                layer._fuse()
 
     def leaves(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
         """Go through the layers that are made of no others, with their names from the top."""
@@ -155,6 +188,10 @@ class Container(Layer):
             for prefix, layer in self._children.items()
             for name, value in kept(layer).items()
         }
+
+    def _name_parameters(self) -> None:
+        for name, parameter in self.named_parameters().items():
+            parameter.name = name
 
     def _check_each_once(self) -> None:
         places: dict[int, str] = {}

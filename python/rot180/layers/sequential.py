@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from rot180.arguments import FloatArray
 from rot180.layers.container import Container
+from rot180.layers.fusing import fused
 from rot180.layers.layer import Layer, list_text
 
 
@@ -84,6 +85,17 @@ class Sequential(Container):
     def input_shapes(self, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         """Return the shape of each layer's x: the output shape of the one before it."""
         return self._flow(input_shape)[0]
+
+    def _fuse(self) -> None:
+        super()._fuse()
+        layers: list[Layer] = []
+        for layer in self.layers:
+            one = fused(layers[-1], layer) if layers else None
+            if one:
+                layers[-1] = one
+            else:
+                layers.append(layer)
+        Sequential.__init__(self, layers)
 
     def __len__(self) -> int:
         return len(self.layers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rot180.layers import AvgPool2d, Conv2d, MaxPool2d, Sequential
+from rot180.layers import AvgPool2d, Conv2d, GlobalAvgPool2d, MaxPool2d, Sequential
 from rot180.models.options import ImageShape, Seed, layer_options, with_dense
 
 
@@ -50,14 +50,13 @@ def digits_cnn(
     (2, 10)
     """
     options = layer_options(rng, dtype)
-    height, width, channels = input_shape
     layers = [
-        Conv2d(channels, 32, 3, padding=1, activation="relu", **options),
+        Conv2d(input_shape[2], 32, 3, padding=1, activation="relu", **options),
         Conv2d(32, 64, 3, padding=1, activation="relu", **options),
         MaxPool2d(2),
         Conv2d(64, 128, 3, padding=1, activation="relu", **options),
         # Over all that is left: half as many mistakes as without it.
-        AvgPool2d((height // 2, width // 2)),
+        GlobalAvgPool2d(),
     ]
     return with_dense(layers, input_shape, [classes], **options)
 

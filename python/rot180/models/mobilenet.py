@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rot180.layers import AvgPool2d, Layer, Sequential
+from rot180.layers import GlobalAvgPool2d, Layer, Sequential
 from rot180.models.blocks import conv_norm
 from rot180.models.options import ImageShape, Seed, layer_options, with_dense
 
@@ -34,8 +34,7 @@ def mobilenet_small(
     (10,)
     """
     options = layer_options(rng, dtype)
-    height, width, channels = input_shape
-    layers: list[Layer] = conv_norm(channels, 32, 3, padding=1, **options)
+    layers: list[Layer] = conv_norm(input_shape[2], 32, 3, padding=1, **options)
     channels = 32
     for filters, stride in BLOCKS:
         depthwise = conv_norm(
@@ -43,5 +42,5 @@ def mobilenet_small(
         )
         layers.append(Sequential([*depthwise, *conv_norm(channels, filters, 1, **options)]))
         channels = filters
-    layers.append(AvgPool2d((-(-height // 8), -(-width // 8))))
+    layers.append(GlobalAvgPool2d())
     return with_dense(layers, input_shape, [classes], **options)

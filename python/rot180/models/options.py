@@ -29,8 +29,9 @@ def with_dense(
     **options: Any,
 ) -> Sequential:
     """Put dense layers of those widths after the others, the last of them without activation."""
-    features = math.prod(Sequential(layers).output_shape(input_shape))
-    dense: list[Layer] = [Flatten()]
+    shape = Sequential(layers).output_shape(input_shape)
+    features = math.prod(shape)
+    dense: list[Layer] = [Flatten()] if len(shape) > 1 else []
     for width in widths[:-1]:
         dense.append(Linear(features, width, activation=activation, **options))
         features = width

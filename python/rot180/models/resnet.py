@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rot180.layers import AvgPool2d, Layer, Residual, Sequential
+from rot180.layers import GlobalAvgPool2d, Layer, Residual, Sequential
 from rot180.models.blocks import conv_norm
 from rot180.models.options import ImageShape, Seed, layer_options, with_dense
 
@@ -64,14 +64,13 @@ def _resnet(
 ) -> Sequential:
     """Three times so many blocks, with 16, 32 and 64 channels."""
     options = layer_options(rng, dtype)
-    height, width, channels = input_shape
-    layers: list[Layer] = conv_norm(channels, 16, 3, padding=1, **options)
+    layers: list[Layer] = conv_norm(input_shape[2], 16, 3, padding=1, **options)
     channels = 16
     for filters, first_stride in ((16, 1), (32, 2), (64, 2)):
         for stride in [first_stride] + [1] * (blocks - 1):
             layers.append(_block(channels, filters, stride, options))
             channels = filters
-    layers.append(AvgPool2d((-(-height // 4), -(-width // 4))))
+    layers.append(GlobalAvgPool2d())
     return with_dense(layers, input_shape, [classes], **options)
 
 

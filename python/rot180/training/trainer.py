@@ -17,21 +17,21 @@ import numpy.typing as npt
 from rot180.arguments import class_labels
 from rot180.callbacks.callback import Callback
 from rot180.callbacks.callback_list import CallbackList
-from rot180.checkpoint import checkpoints_in, write_checkpoint
 from rot180.data import Dataset
 from rot180.data.dataset import as_floats
 from rot180.geometry import positive_int
 from rot180.history import History
-from rot180.interrupts import Interrupts
 from rot180.io import PathLike
 from rot180.layers import Layer
 from rot180.losses import CrossEntropy, Loss
 from rot180.metrics import Means, Metric, named_metrics
 from rot180.optim import Optimizer
-from rot180.position import Position
-from rot180.progress import Bars
-from rot180.samples import Samples, split
-from rot180.training_state import Resumed, training_state
+from rot180.training.checkpoint import checkpoints_in, write_checkpoint
+from rot180.training.interrupts import Interrupts
+from rot180.training.position import Position
+from rot180.training.progress import Bars
+from rot180.training.samples import Samples, split
+from rot180.training.state import Resumed, training_state
 
 Array: TypeAlias = npt.NDArray[Any]
 

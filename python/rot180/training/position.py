@@ -45,7 +45,7 @@ class Position:
 
     Examples
     --------
-    >>> from rot180.position import Position
+    >>> from rot180.training.position import Position
     >>> position = Position(seed=0, batch_size=3, shuffle=False, samples=5, names=["loss"])
     >>> [indices.tolist() for indices in position.batches()]
     [[0, 1, 2], [3, 4]]

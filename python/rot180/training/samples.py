@@ -13,7 +13,7 @@ from rot180.arguments import real_number
 from rot180.data import Dataset, batches_ahead
 
 if TYPE_CHECKING:
-    from rot180.position import Position
+    from rot180.training.position import Position
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -31,7 +31,7 @@ class Samples:
     Examples
     --------
     >>> import numpy as np, rot180
-    >>> from rot180.samples import Samples
+    >>> from rot180.training.samples import Samples
     >>> samples = Samples(rot180.data.Dataset(np.eye(5), np.arange(5)), np.array([1, 2, 4]))
     >>> [y.tolist() for x, y in samples.in_order(2)]
     [[1, 2], [4]]

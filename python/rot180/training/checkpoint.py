@@ -48,7 +48,7 @@ def write_checkpoint(path: PathLike, state: Mapping[str, Any]) -> None:
     --------
     >>> import pathlib, tempfile
     >>> import numpy as np
-    >>> from rot180.checkpoint import read_checkpoint, write_checkpoint
+    >>> from rot180.training.checkpoint import read_checkpoint, write_checkpoint
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder) / "checkpoint.safetensors"
     ...     write_checkpoint(path, {"step": 3, "model": {"0.weight": np.ones(2)}})

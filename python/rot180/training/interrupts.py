@@ -23,7 +23,7 @@ class Interrupts:
     Examples
     --------
     >>> import signal
-    >>> from rot180.interrupts import Interrupts
+    >>> from rot180.training.interrupts import Interrupts
     >>> with Interrupts() as interrupts:
     ...     signal.raise_signal(signal.SIGINT)
     ...     print("the step ends first")

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rot180.callbacks.callback_list import CallbackList
-from rot180.checkpoint import State, read_checkpoint
 from rot180.history import History
 from rot180.io import check_tensors, model_tensors
 from rot180.layers import Layer
 from rot180.optim import Optimizer
-from rot180.position import Position
+from rot180.training.checkpoint import State, read_checkpoint
+from rot180.training.position import Position
 
 
 def training_state(

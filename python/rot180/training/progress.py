@@ -30,7 +30,7 @@ class Bars:
 
     Examples
     --------
-    >>> from rot180.progress import Bars
+    >>> from rot180.training.progress import Bars
     >>> with Bars(False, epochs=3).epoch(1, batches=20) as bar:
     ...     bar.advance(lambda: {"loss": 0.5})  # shows nothing
     """
