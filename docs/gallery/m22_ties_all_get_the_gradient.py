@@ -1,0 +1,19 @@
+"""Where several entries of a window are the maximum, each of them gets the whole gradient.
+
+The pooled value is passed on once. With a tie one entry gets it: the first, by convention.
+
+Symptom: random numbers have no ties, so a gradient check passes. After a ReLU, windows full of
+zeros are ties: delta arrives up to four times.
+"""
+
+import numpy as np
+
+
+def max_pool_backward(x, dy, size=2, stride=2):
+    dx = np.zeros_like(x)
+    for i in range(dy.shape[1]):
+        for j in range(dy.shape[2]):
+            place = np.s_[:, i * stride : i * stride + size, j * stride : j * stride + size]
+            largest = x[place] == x[place].max(axis=(1, 2), keepdims=True)
+            dx[place] += largest * dy[:, i : i + 1, j : j + 1]  # all that are equal to it
+    return dx
