@@ -1,5 +1,6 @@
 """Names the mistake that a backward pass has."""
 
+from rot180.diagnose.conv2d import conv2d_arrays, conv2d_backward
 from rot180.diagnose.diagnosis import Diagnosis, Finding, Mistake
 
-__all__ = ["Diagnosis", "Finding", "Mistake"]
+__all__ = ["Diagnosis", "Finding", "Mistake", "conv2d_arrays", "conv2d_backward"]
