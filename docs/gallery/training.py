@@ -20,7 +20,6 @@ from rot180.layers import Parameter
 
 STEPS, BATCH = 200, 64
 FILTERS = (8, 16)
-LEARNING_RATES = {"sgd": 0.1, "adam": 0.005}
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class Parts:
     loss_backward: Callable[..., Any] | None = None
     optimizer: str = "sgd"
     step: Callable[..., Any] | None = None
+    lr: float = 0.1
     weight_decay: float = 0.0
 
 
@@ -64,20 +64,23 @@ def parts_with(exhibit: Exhibit) -> Parts:
     if exhibit.kind == "backward":
         return Parts(_GEOMETRIES.get(exhibit.code, Geometry()), backward=_in_our_layout(exhibit))
     if exhibit.kind == "sigmoid_backward":
-        return Parts(Geometry(activation="sigmoid"), activation_backward=function)
+        sigmoid = Geometry(activation="sigmoid")
+        return Parts(sigmoid, activation_backward=function, optimizer="adam", lr=0.01)
     if exhibit.kind in ("max_pool_backward", "avg_pool_backward"):
-        return Parts(Geometry(pool=exhibit.kind[:3]), pool_backward=function)
+        return Parts(Geometry(pool=exhibit.kind[:3]), pool_backward=function, lr=1.0)
     if exhibit.kind == "softmax_cross_entropy_backward":
         return Parts(loss_backward=function)
     if exhibit.kind == "sgd_step":
         return Parts(step=function)
-    decay = 1.0 if exhibit.kind == "adamw_step" else 0.0
-    return Parts(optimizer="adam", step=function, weight_decay=decay)
+    decay = 0.1 if exhibit.kind == "adamw_step" else 0.0
+    return Parts(optimizer="adam", step=function, lr=0.02, weight_decay=decay)
 
 
 def without_mistake(parts: Parts) -> Parts:
     """Return the same training with every part right."""
-    return Parts(parts.geometry, optimizer=parts.optimizer, weight_decay=parts.weight_decay)
+    return Parts(
+        parts.geometry, optimizer=parts.optimizer, lr=parts.lr, weight_decay=parts.weight_decay
+    )
 
 
 # Where the usual network cannot show a mistake.
@@ -216,9 +219,9 @@ def _fitting(name: str, gradient: Any, of: Any) -> Any:
 
 def _stepper(parts: Parts, tensors: list[Any]) -> Callable[[list[Any]], None]:
     """Return what takes gradients and changes the tensors in place."""
-    lr, fn = LEARNING_RATES[parts.optimizer], parts.step
+    lr, fn = parts.lr, parts.step
     if fn is None:
-        return _right_stepper(parts, tensors, lr)
+        return _right_stepper(parts, tensors)
     if isinstance(fn, type):
         return fn(tensors, lr=lr).step
     if parts.optimizer == "sgd":
@@ -240,12 +243,12 @@ def _stepper(parts: Parts, tensors: list[Any]) -> Callable[[list[Any]], None]:
     return step
 
 
-def _right_stepper(parts: Parts, tensors: list[Any], lr: float) -> Callable[[list[Any]], None]:
+def _right_stepper(parts: Parts, tensors: list[Any]) -> Callable[[list[Any]], None]:
     parameters = [Parameter(p, f"tensor{i}") for i, p in enumerate(tensors)]
     optimizer: rot180.optim.Optimizer = (
-        rot180.optim.AdamW(parameters, lr=lr, weight_decay=parts.weight_decay)
+        rot180.optim.AdamW(parameters, lr=parts.lr, weight_decay=parts.weight_decay)
         if parts.optimizer == "adam"
-        else rot180.optim.SGD(parameters, lr=lr)
+        else rot180.optim.SGD(parameters, lr=parts.lr)
     )
 
     def step(gradients: list[Any]) -> None:
