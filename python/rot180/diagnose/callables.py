@@ -1,0 +1,227 @@
+"""Calling a user's function: which parameters it has, and whether what it returned can be judged."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rot180.diagnose.convolution import GRADIENTS, Array
+
+# Names under which each argument is known, in small letters and without underscores.
+NAMES = {
+    "x": ("x", "input", "inputs", "image", "images", "img", "xin", "aprev", "inp", "data", "a"),
+    "w": ("w", "weight", "weights", "kernel", "kernels", "filter", "filters", "wt", "k"),
+    "dy": (
+        *("dy", "dout", "grad", "delta", "deltas", "gradoutput", "outputgradient", "gradout"),
+        *("dz", "g", "upstream", "gradient", "dldy", "outputgrad", "doutput", "gradients", "d"),
+    ),
+    "stride": ("stride", "strides", "s"),
+    "padding": ("padding", "pad", "pads", "p"),
+    "dilation": ("dilation", "dilations"),
+    "groups": ("groups", "group"),
+    "bias": ("bias", "b", "biases"),
+    "y": ("y", "out", "output", "yout", "saved"),
+    "z": ("z", "preactivation", "linear"),
+    "activation": ("activation", "act", "activationname"),
+    "input_shape": ("inputshape", "xshape", "insize", "inputsize"),
+    "kernel_size": ("kernelsize", "ksize", "kernelshape", "filtersize"),
+}
+RESULTS = {
+    "dx": ("dx", "x", "gradinput", "gradx", "dinput", "dldx", "inputgradient"),
+    "dw": ("dw", "w", "gradweight", "gradw", "dweight", "dweights", "dkernel", "dldw"),
+    "db": ("db", "b", "gradbias", "gradb", "dbias", "dldb"),
+}
+
+
+class UnusableError(Exception):
+    """A function that cannot be judged, with what to do about it."""
+
+
+class RaisedError(UnusableError):
+    """A function that raised an exception; `refused` where it did so by a statement of its own."""
+
+    def __init__(self, error: BaseException) -> None:
+        frames = traceback.extract_tb(error.__traceback__)
+        # The first frame is the call from here.
+        theirs = frames[1:] or frames
+        line = (theirs[-1].line or "").strip()
+        self.refused = isinstance(error, NotImplementedError | AssertionError) or (
+            line.startswith("raise ")
+        )
+        self.error = error
+        where = f" in line {theirs[-1].lineno}: {line}" if line and len(frames) > 1 else ""
+        message = " ".join(str(error).split())[:300]
+        super().__init__(f"raised {type(error).__name__}{': ' * bool(message)}{message}{where}")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A user's function, and by which name it takes each argument.
+
+    Attributes
+    ----------
+    call : the function
+    parameters : for each argument of NAMES that it takes, the parameter's name
+    rest : whether it takes any keyword, ``**options``
+    """
+
+    call: Callable[..., Any]
+    parameters: Mapping[str, str]
+    positional: tuple[str, ...] = ()
+    rest: bool = False
+
+    def takes(self, argument: str) -> bool:
+        """Whether the function can be given this argument."""
+        return argument in self.parameters or (
+            self.rest and argument in ("stride", "padding", "dilation", "groups")
+        )
+
+    def __call__(self, arguments: Mapping[str, Any]) -> Any:
+        """Call it with those of the arguments that it takes, copied.
+
+        Raises
+        ------
+        RaisedError
+            If it raises anything.
+        UnusableError
+            If it changes an array that it was given.
+        """
+        copies = {
+            name: value.copy() if isinstance(value, np.ndarray) else value
+            for name, value in arguments.items()
+            if self.takes(name)
+        }
+        args = [copies[name] for name in self.positional]
+        named = {
+            self.parameters.get(name, name): value
+            for name, value in copies.items()
+            if name not in self.positional
+        }
+        try:
+            result = self.call(*args, **named)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise RaisedError(error) from None
+        for name, value in copies.items():
+            if isinstance(value, np.ndarray) and not np.array_equal(value, arguments[name]):
+                parameter = self.parameters.get(name, name)
+                raise UnusableError(
+                    f"changes {parameter}, which it was given: the caller's array is overwritten, "
+                    f"so work on a copy, {parameter} = {parameter}.copy()"
+                )
+        return result
+
+
+def understand(call: Any, needed: Sequence[str], what: str) -> Function:
+    """Find out by which names a function takes its arguments.
+
+    Raises
+    ------
+    UnusableError
+        If it is no function, or if a parameter without a default has a name that is not known.
+    """
+    if not callable(call):
+        raise UnusableError(
+            f"is {type(call).__name__} {call!r:.60}, not a function: pass {what} as a function"
+        )
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError):
+        raise UnusableError(
+            f"does not tell its parameters: wrap it, def backward({', '.join(needed)}): ..."
+        ) from None
+    found: dict[str, str] = {}
+    positional, unknown, rest = [], [], False
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            rest = True
+            continue
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            continue
+        plain = parameter.name.lower().replace("_", "")
+        argument = next((name for name, known in NAMES.items() if plain in known), None)
+        if argument is None or argument in found:
+            if parameter.default is parameter.empty:
+                unknown.append(parameter.name)
+            continue
+        found[argument] = parameter.name
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            positional.append(argument)
+    if unknown:
+        known = ", ".join(f"{name} ({', '.join(NAMES[name][:4])})" for name in NAMES)
+        raise UnusableError(
+            f"has the parameter{'s' * (len(unknown) > 1)} {', '.join(unknown)}, whose meaning is "
+            f"not known: rename, or wrap it in a function with some of these: {known}"
+        )
+    return Function(call, found, tuple(positional), rest)
+
+
+def gradients(result: Any, returns: Sequence[str]) -> dict[str, Any]:
+    """Name what a backward returned: a dict, a tuple in the order of `returns`, or attributes.
+
+    Raises
+    ------
+    UnusableError
+        If it is something else, or has more entries than `returns`.
+    """
+    order = ", ".join(returns)
+    if isinstance(result, Mapping):
+        named = {}
+        for key, value in result.items():
+            plain = str(key).lower().replace("_", "")
+            for name in GRADIENTS:
+                if plain in RESULTS[name]:
+                    named[name] = value
+        if not named:
+            raise UnusableError(
+                f"returns a dict with the keys {', '.join(map(repr, result))}: "
+                "expected some of 'dx', 'dw', 'db'"
+            )
+    elif any(hasattr(result, name) for name in GRADIENTS):
+        named = {name: getattr(result, name, None) for name in GRADIENTS}
+    elif isinstance(result, tuple) or (
+        isinstance(result, list) and any(isinstance(entry, np.ndarray) for entry in result)
+    ):
+        if len(result) > len(returns):
+            raise UnusableError(
+                f"returns {len(result)} results: expected at most {len(returns)}, "
+                f"in the order {order} (None for what it does not compute)"
+            )
+        named = dict(zip(returns, result, strict=False))
+    elif result is None:
+        raise UnusableError(f"returns None: expected ({order}), perhaps its return is missing")
+    else:
+        named = {returns[0]: result}
+    named = {name: value for name, value in named.items() if value is not None}
+    if not named:
+        raise UnusableError(f"returns None for every gradient: expected some of ({order})")
+    return named
+
+
+def number_array(name: str, value: Any) -> tuple[Array, str | None]:
+    """Return a result as float64, its dtype's name beside it; None where it was no array.
+
+    Raises
+    ------
+    UnusableError
+        If it does not hold real numbers.
+    """
+    is_array = isinstance(value, np.ndarray | np.generic)
+    try:
+        array = np.asarray(value)
+    except Exception as error:
+        raise UnusableError(
+            f"returns {name} as {type(value).__name__}, which is no array: {error}"
+        ) from None
+    if array.dtype.kind not in "biuf":
+        raise UnusableError(
+            f"returns {name} as {type(value).__name__} of dtype {array.dtype}: "
+            "expected a NumPy array of real numbers"
+        )
+    return array.astype(np.float64), array.dtype.name if is_array else None
