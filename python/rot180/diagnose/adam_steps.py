@@ -59,7 +59,7 @@ MULTIPLIED = Mistake(
     _PAGE,
 )
 STORED = Mistake(
-    "",
+    "M27",
     "the corrected m or v is stored and used at the next step",
     "The correction belongs to the step, not to the state: m and v go on uncorrected. Stored, the "
     "next step corrects what was corrected before.",
@@ -75,7 +75,7 @@ T_PER_TENSOR = Mistake(
     _PAGE,
 )
 T_CONSTANT = Mistake(
-    "",
+    "M28",
     "t never advances",
     "t counts the steps of the optimizer. Where it stays 1, every step is corrected like the first "
     "one: m is multiplied by 1/(1-beta1) for ever.",
@@ -83,7 +83,7 @@ T_CONSTANT = Mistake(
     _PAGE,
 )
 T_LATE = Mistake(
-    "",
+    "M28",
     "t is one too large: the first step must have t = 1",
     "At the first step m is (1-beta1)*g, which 1 - beta1**1 corrects. With t one too large the "
     "correction is too small.",
@@ -91,7 +91,7 @@ T_LATE = Mistake(
     _PAGE,
 )
 T_EARLY = Mistake(
-    "",
+    "M28",
     "t begins at 0: the first step must have t = 1",
     "At t = 0 the correction 1 - beta**0 is 0, and the first step divides by it. t counts from 1.",
     "t += 1  # before the step, so that the first one has t = 1",
@@ -106,7 +106,7 @@ EPS_INSIDE = Mistake(
     _PAGE,
 )
 EPS_MISSING = Mistake(
-    "",
+    "M29",
     "eps is missing",
     "An element whose gradients were all zero has v = 0. Without eps its step is 0/0, so it is NaN "
     "from then on.",
@@ -114,7 +114,7 @@ EPS_MISSING = Mistake(
     _PAGE,
 )
 EPS_NOT_HAT = Mistake(
-    "",
+    "M29",
     "eps is added after the correction where epsilon hat was meant",
     "Keras and ONNX add eps to the root of the uncorrected v, the paper to that of the corrected "
     "one. The two differ where gradients are as small as eps.",
@@ -131,7 +131,7 @@ COUPLED = Mistake(
     _PAGE,
 )
 DECOUPLED = Mistake(
-    "",
+    "M30",
     "weight decay is decoupled where coupled was meant",
     "L2 regularisation is part of the loss, so its gradient weight_decay*param belongs in g. "
     "Taken from the weights beside the step, it is AdamW's decay.",
@@ -139,14 +139,14 @@ DECOUPLED = Mistake(
     _PAGE,
 )
 NO_DECAY = Mistake(
-    "",
+    "M30",
     "weight decay is missing",
     "With weight_decay > 0 each step also makes the weights smaller. Here nothing does.",
     "param -= lr * weight_decay * param  # decoupled; coupled: g = g + weight_decay * param",
     _PAGE,
 )
 DECAY_WITHOUT_LR = Mistake(
-    "",
+    "M30",
     "weight decay is not multiplied by lr",
     "A step of length lr shrinks each weight by lr*weight_decay of itself. Without lr the weights "
     "vanish within a few steps.",
@@ -154,14 +154,14 @@ DECAY_WITHOUT_LR = Mistake(
     _PAGE,
 )
 DECAY_GROWS = Mistake(
-    "",
+    "M30",
     "weight decay makes the weights larger",
     "Decay is subtracted from the weights, so they shrink. Here its sign is wrong.",
     "param -= lr * weight_decay * param  # decoupled; coupled: g = g + weight_decay * param",
     _PAGE,
 )
 BETAS_EXCHANGED = Mistake(
-    "",
+    "other",
     "beta1 and beta2 are exchanged",
     "beta1 is for m, the average of the gradients, and beta2 for v, the average of their squares. "
     "The squares need the longer memory.",
@@ -169,7 +169,7 @@ BETAS_EXCHANGED = Mistake(
     _PAGE,
 )
 M_UNSCALED = Mistake(
-    "",
+    "other",
     "m or v lacks the factor 1 - beta",
     "An average weighs the new gradient by 1 - beta. Without it m grows to 1/(1-beta1) times the "
     "gradient, and v to 1/(1-beta2) times its square.",
@@ -177,7 +177,7 @@ M_UNSCALED = Mistake(
     _PAGE,
 )
 NO_ROOT = Mistake(
-    "",
+    "other",
     "the root of v is missing",
     "v is an average of squares, and the root brings it to the size of a gradient. Without it the "
     "step grows as the gradients shrink.",
@@ -185,28 +185,28 @@ NO_ROOT = Mistake(
     _PAGE,
 )
 NOT_SQUARED = Mistake(
-    "",
+    "other",
     "v averages the gradients' absolute values instead of their squares",
     "v must hold g*g, whose root has the size of a gradient. The root of |g| has not.",
     _V,
     _PAGE,
 )
 V_OF_M = Mistake(
-    "",
+    "other",
     "v averages the squares of m instead of those of the gradient",
     "v tells how large the gradients are, whatever their sign. m*m is small where they alternate.",
     _V,
     _PAGE,
 )
 G_FOR_M = Mistake(
-    "",
+    "other",
     "the step takes the last gradient instead of m",
     "Adam's step is the average gradient m over the root of v. With g in place of m it is RMSprop.",
     _UPDATE,
     _PAGE,
 )
 LR_MISSING = Mistake(
-    "",
+    "other",
     "lr is missing or fixed",
     "Each element's step is about as long as lr. Without lr it is about 1.",
     _UPDATE,

@@ -19,7 +19,7 @@ from rot180.diagnose.candidates import (
     Names,
     Ways,
     different,
-    explanation,
+    explanations,
     mistakes,
 )
 from rot180.diagnose.diagnosis import Diagnosis, Finding, Mistake
@@ -391,27 +391,28 @@ class _Run:
     def path(self, names: Names) -> Iterator[tuple[FloatArray, FloatArray]]:
         return self.model.path(self.params, self.gradients, names)
 
-    def explained(self) -> Names | None:
-        return explanation(self.path, self.model.ways(), self.found, variants=self.model.variants())
+    def explained(self) -> list[Names]:
+        return explanations(
+            self.path, self.model.ways(), self.found, variants=self.model.variants()
+        )
 
 
 def _judge(runs: Sequence[_Run], shared: Mistake, array: str = "param") -> Diagnosis:
     """Find what reproduces where the optimizer went, in the first dtype in which it is wrong."""
-    names: Names | None = None
     for run in runs:
-        names = run.explained()
-        if names is None or names & run.model.ways().keys():
+        explained = run.explained()
+        made, *others = [mistakes(run.model.ways(), names) for names in explained] or [()]
+        right = bool(explained) and not made
+        if not right:
             break
-    ways = run.model.ways()
-    made = () if names is None else mistakes(ways, names)
-    right = names is not None and not made
     facts = () if right else _facts(run)
-    if names is None and (shape := _wrong_state(run)):
+    if not explained and (shape := _wrong_state(run)):
         made, facts = (shared,), (shape, *facts)
     if not right and run is not runs[0]:
         facts = (f"right in {runs[0].found[0].dtype}, wrong in {run.found[0].dtype}", *facts)
-    notes = tuple(_NOTES[name] for name in _NOTES if name in (names or ()))
-    return Diagnosis((Finding(array, right, made, facts),), notes=notes)
+    seen = explained[0] if explained else RIGHT
+    notes = tuple(note for name, note in _NOTES.items() if name in seen)
+    return Diagnosis((Finding(array, right, made, facts, tuple(others)),), notes=notes)
 
 
 def _facts(run: _Run) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ SHARED = Mistake(
     _PAGE,
 )
 DAMPENED = Mistake(
-    "",
+    "other",
     "the gradient is multiplied by 1 - momentum",
     "Momentum adds the gradient as it is: velocity = momentum*velocity + g. Averaged instead, "
     "every step is 1 - momentum times as long, as if lr were smaller.",
@@ -42,7 +42,7 @@ DAMPENED = Mistake(
     _PAGE,
 )
 LR_TWICE = Mistake(
-    "",
+    "other",
     "lr is multiplied in twice",
     "lr belongs in the velocity (Keras) or in the update (PyTorch). In both, steps shrink by "
     "another factor lr.",
@@ -50,14 +50,14 @@ LR_TWICE = Mistake(
     _PAGE,
 )
 LR_MISSING = Mistake(
-    "",
+    "other",
     "lr is missing",
     "The step is lr times the velocity. Without lr it is as long as the gradient.",
     _UPDATE,
     _PAGE,
 )
 NOT_NESTEROV = Mistake(
-    "",
+    "other",
     "Nesterov's momentum was meant, and plain momentum is used",
     "Nesterov's step looks ahead: it takes the gradient and momentum times the new velocity. Plain "
     "momentum takes the velocity alone.",
@@ -65,7 +65,7 @@ NOT_NESTEROV = Mistake(
     _PAGE,
 )
 NESTEROV = Mistake(
-    "",
+    "other",
     "plain momentum was meant, and Nesterov's is used",
     "Plain momentum steps by the velocity. Nesterov's adds the gradient to momentum times the new "
     "velocity.",
@@ -73,7 +73,7 @@ NESTEROV = Mistake(
     _PAGE,
 )
 UPDATED_LATE = Mistake(
-    "",
+    "other",
     "the step takes the velocity of the step before",
     "The velocity has to take up the gradient before the step is made. Updated after it, the first "
     "step is 0 and every gradient counts one step late.",
@@ -81,7 +81,7 @@ UPDATED_LATE = Mistake(
     _PAGE,
 )
 NEGATIVE_MOMENTUM = Mistake(
-    "",
+    "other",
     "momentum has the wrong sign",
     "The velocity keeps its direction: momentum*velocity and the gradient are added. With the "
     "wrong sign each step works against the one before.",
