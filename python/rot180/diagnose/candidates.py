@@ -34,25 +34,31 @@ Model: TypeAlias = Callable[[Names], Iterable[tuple[FloatArray, FloatArray]]]
 RIGHT: Names = frozenset()
 
 
-def explanation(
+def explanations(
     model: Model,
     ways: Ways,
     found: Sequence[FloatArray],
     *,
     variants: Sequence[Names] = (RIGHT,),
     most: int = 2,
-    epsilon: float | None = None,
-) -> Names | None:
-    """Return the fewest ways that reproduce what was found; None if no `most` of them do.
+) -> list[Names]:
+    """Return the sets of the fewest ways that reproduce what was found; [] if no `most` ways do.
 
-    Each number of mistakes is tried on every right variant before one mistake more is.
+    Each number of mistakes is tried on every right variant before one mistake more is. Of sets
+    that make the same mistakes, the first stands for all; of pairs, the first for all pairs.
     """
     for size in range(most + 1):
+        matches: dict[tuple[Mistake, ...], Names] = {}
         for variant in variants:
             for names in combined(ways, size):
-                if reproduces(model, variant | names, found, epsilon):
-                    return variant | names
-    return None
+                made = mistakes(ways, names)
+                if made not in matches and reproduces(model, variant | names, found):
+                    matches[made] = variant | names
+                    if size > 1:
+                        return [variant | names]
+        if matches:
+            return list(matches.values())
+    return []
 
 
 def combined(ways: Ways, size: int) -> Iterator[Names]:
@@ -67,35 +73,28 @@ def mistakes(ways: Ways, names: Names) -> tuple[Mistake, ...]:
     return tuple(dict.fromkeys(ways[name].mistake for name in ways if name in names))
 
 
-def reproduces(
-    model: Model, names: Names, found: Sequence[FloatArray], epsilon: float | None = None
-) -> bool:
+def reproduces(model: Model, names: Names, found: Sequence[FloatArray]) -> bool:
     """Whether the model computes what was found, up to rounding in the dtype of each array.
 
     Stops at the first array that differs, so that a model that yields is asked for no more.
     """
     with np.errstate(all="ignore"):  # a wrong gradient may well be infinite
         return all(
-            agrees(array, expected, rounding, epsilon)
+            agrees(array, expected, rounding)
             for array, (expected, rounding) in zip(found, model(names), strict=False)
         )
 
 
-def agrees(
-    found: FloatArray, expected: FloatArray, rounding: FloatArray, epsilon: float | None = None
-) -> bool:
+def agrees(found: FloatArray, expected: FloatArray, rounding: FloatArray) -> bool:
     """Whether an array is as expected: its shape, and each entry to `rounding` epsilons."""
     if found.shape != expected.shape:
         return False
-    return not different(found, expected, rounding, epsilon).any()
+    return not different(found, expected, rounding).any()
 
 
-def different(
-    found: FloatArray, expected: FloatArray, rounding: FloatArray, epsilon: float | None = None
-) -> NDArray[np.bool_]:
-    """Where an array of the right shape is not as expected."""
-    if epsilon is None:
-        epsilon = float(np.finfo(found.dtype).eps)
+def different(found: FloatArray, expected: FloatArray, rounding: FloatArray) -> NDArray[np.bool_]:
+    """Where an array of the right shape is not as expected, for the rounding of its dtype."""
+    epsilon = float(np.finfo(found.dtype).eps)
     with np.errstate(all="ignore"):
         near = np.abs(found - expected) <= epsilon * rounding
         same = (found == expected) | (np.isnan(found) & np.isnan(expected))

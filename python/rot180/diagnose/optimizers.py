@@ -3,287 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from rot180.arguments import FloatArray, adam_betas, positive_number, real_number
+from rot180.diagnose import adam_steps, sgd_steps
+from rot180.diagnose.adam_layer_steps import AdamLayer
+from rot180.diagnose.adam_steps import Adam
 from rot180.diagnose.candidates import (
     RIGHT,
     Names,
-    Way,
     Ways,
     different,
-    explanation,
+    explanations,
     mistakes,
 )
 from rot180.diagnose.diagnosis import Diagnosis, Finding, Mistake
-from rot180.diagnose.stepping import Function, Trajectory, trajectory
-
-_PAGE = "adam-and-backprop"
-_M = "m = beta1 * m + (1 - beta1) * g"
-_V = "v = beta2 * v + (1 - beta2) * g * g"
-_UPDATE = "param -= lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)"
-_UPDATE_EPS_HAT = "param -= lr * np.sqrt(1 - beta2**t) / (1 - beta1**t) * m / (np.sqrt(v) + eps)"
-
-ADDED = Mistake(
-    "M10",
-    "the step is added instead of subtracted",
-    "The gradient points to where the loss grows. Going along it makes the loss larger at every "
-    "step.",
-    "param -= step",
-    _PAGE,
-)
-RECREATED = Mistake(
-    "M24",
-    "m or v is made anew at every step",
-    "m and v are averages over all steps so far, and begin as zeros once, before the first one. "
-    "Made anew they hold the last gradient alone, so nothing is averaged.",
-    "m, v = np.zeros_like(param), np.zeros_like(param)  # once, before the first step",
-    _PAGE,
-)
-SHARED = Mistake(
-    "M25",
-    "m and v are not shaped like the parameter",
-    "Adam works element by element: each element of the parameter has an m and a v of its own. "
-    "Shaped like the output, or with an axis less, they mix the gradients of several elements.",
-    "m, v = np.zeros_like(param), np.zeros_like(param)",
-    _PAGE,
-)
-UNCORRECTED = Mistake(
-    "M27",
-    "the bias correction is missing",
-    "m and v begin as zeros, so at step t they have only 1 - beta**t of their size. Without the "
-    "division by it the first steps have a wrong length.",
-    _UPDATE,
-    _PAGE,
-)
-MULTIPLIED = Mistake(
-    "M27",
-    "m or v is multiplied by 1 - beta**t instead of divided by it",
-    "m and v begin as zeros, so at step t they have only 1 - beta**t of their size. The division "
-    "restores it; the multiplication makes them smaller still.",
-    _UPDATE,
-    _PAGE,
-)
-STORED = Mistake(
-    "",
-    "the corrected m or v is stored and used at the next step",
-    "The correction belongs to the step, not to the state: m and v go on uncorrected. Stored, the "
-    "next step corrects what was corrected before.",
-    "m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)  # m and v stay as they are",
-    _PAGE,
-)
-T_PER_TENSOR = Mistake(
-    "M28",
-    "t advances with every tensor instead of with every step",
-    "t counts the steps of the optimizer, one count for all tensors. Advanced per tensor it is too "
-    "large, so the bias correction ends too soon, and differs from tensor to tensor.",
-    "t += 1  # once, before the loop over the tensors",
-    _PAGE,
-)
-T_CONSTANT = Mistake(
-    "",
-    "t never advances",
-    "t counts the steps of the optimizer. Where it stays 1, every step is corrected like the first "
-    "one: m is multiplied by 1/(1-beta1) for ever.",
-    "t += 1  # at every step",
-    _PAGE,
-)
-T_LATE = Mistake(
-    "",
-    "t is one too large: the first step must have t = 1",
-    "At the first step m is (1-beta1)*g, which 1 - beta1**1 corrects. With t one too large the "
-    "correction is too small.",
-    "for t in range(1, steps + 1):",
-    _PAGE,
-)
-T_EARLY = Mistake(
-    "",
-    "t begins at 0: the first step must have t = 1",
-    "At t = 0 the correction 1 - beta**0 is 0, and the first step divides by it. t counts from 1.",
-    "t += 1  # before the step, so that the first one has t = 1",
-    _PAGE,
-)
-EPS_INSIDE = Mistake(
-    "M29",
-    "eps is inside the root",
-    "The root makes an eps of 1e-8 one of 1e-4, so every element with gradients below that takes "
-    "steps that are too short. Algorithm 1 adds eps to the root.",
-    _UPDATE,
-    _PAGE,
-)
-EPS_MISSING = Mistake(
-    "",
-    "eps is missing",
-    "An element whose gradients were all zero has v = 0. Without eps its step is 0/0, so it is NaN "
-    "from then on.",
-    _UPDATE,
-    _PAGE,
-)
-EPS_NOT_HAT = Mistake(
-    "",
-    "eps is added after the correction where epsilon hat was meant",
-    "Keras and ONNX add eps to the root of the uncorrected v, the paper to that of the corrected "
-    "one. The two differ where gradients are as small as eps.",
-    _UPDATE_EPS_HAT,
-    _PAGE,
-)
-COUPLED = Mistake(
-    "M30",
-    "weight decay is coupled where decoupled was meant",
-    "Added to the gradient, the decay goes through m and v and is divided by the root of v, so "
-    "weights with large gradients hardly decay. Decoupled (AdamW) it shrinks each weight by the "
-    "same share.",
-    "param -= lr * weight_decay * param  # before the step; g stays as it is",
-    _PAGE,
-)
-DECOUPLED = Mistake(
-    "",
-    "weight decay is decoupled where coupled was meant",
-    "L2 regularisation is part of the loss, so its gradient weight_decay*param belongs in g. "
-    "Taken from the weights beside the step, it is AdamW's decay.",
-    "g = g + weight_decay * param  # before m and v",
-    _PAGE,
-)
-NO_DECAY = Mistake(
-    "",
-    "weight decay is missing",
-    "With weight_decay > 0 each step also makes the weights smaller. Here nothing does.",
-    "param -= lr * weight_decay * param  # decoupled; coupled: g = g + weight_decay * param",
-    _PAGE,
-)
-DECAY_WITHOUT_LR = Mistake(
-    "",
-    "weight decay is not multiplied by lr",
-    "A step of length lr shrinks each weight by lr*weight_decay of itself. Without lr the weights "
-    "vanish within a few steps.",
-    "param -= lr * weight_decay * param",
-    _PAGE,
-)
-DECAY_GROWS = Mistake(
-    "",
-    "weight decay makes the weights larger",
-    "Decay is subtracted from the weights, so they shrink. Here its sign is wrong.",
-    "param -= lr * weight_decay * param  # decoupled; coupled: g = g + weight_decay * param",
-    _PAGE,
-)
-BETAS_EXCHANGED = Mistake(
-    "",
-    "beta1 and beta2 are exchanged",
-    "beta1 is for m, the average of the gradients, and beta2 for v, the average of their squares. "
-    "The squares need the longer memory.",
-    f"{_M}; {_V}",
-    _PAGE,
-)
-M_UNSCALED = Mistake(
-    "",
-    "m or v lacks the factor 1 - beta",
-    "An average weighs the new gradient by 1 - beta. Without it m grows to 1/(1-beta1) times the "
-    "gradient, and v to 1/(1-beta2) times its square.",
-    f"{_M}; {_V}",
-    _PAGE,
-)
-NO_ROOT = Mistake(
-    "",
-    "the root of v is missing",
-    "v is an average of squares, and the root brings it to the size of a gradient. Without it the "
-    "step grows as the gradients shrink.",
-    _UPDATE,
-    _PAGE,
-)
-NOT_SQUARED = Mistake(
-    "",
-    "v averages the gradients' absolute values instead of their squares",
-    "v must hold g*g, whose root has the size of a gradient. The root of |g| has not.",
-    _V,
-    _PAGE,
-)
-V_OF_M = Mistake(
-    "",
-    "v averages the squares of m instead of those of the gradient",
-    "v tells how large the gradients are, whatever their sign. m*m is small where they alternate.",
-    _V,
-    _PAGE,
-)
-G_FOR_M = Mistake(
-    "",
-    "the step takes the last gradient instead of m",
-    "Adam's step is the average gradient m over the root of v. With g in place of m it is RMSprop.",
-    _UPDATE,
-    _PAGE,
-)
-LR_MISSING = Mistake(
-    "",
-    "lr is missing or fixed",
-    "Each element's step is about as long as lr. Without lr it is about 1.",
-    _UPDATE,
-    _PAGE,
-)
-
-# The elements whose moments are one, where moments are not shaped like the parameter.
-_SHARED_BY: dict[str, Callable[[int], tuple[int, ...]]] = {
-    "an output channel": lambda ndim: tuple(range(ndim - 1)),
-    "a row of the first axis": lambda ndim: tuple(range(1, ndim)),
-    "a tap and output channel": lambda ndim: (ndim - 2,) if ndim > 1 else (),
-    "a tap and input channel": lambda ndim: (ndim - 1,),
-    "a tensor": lambda ndim: tuple(range(ndim)),
-}
-_POOLS = {
-    f"{how} of {what}": (what, reduce)
-    for what in _SHARED_BY
-    for how, reduce in (("mean", np.mean), ("sum", np.sum))
-}
-
-_ADAM_WAYS: dict[str, Way] = {
-    "added": Way("sign", ADDED),
-    "m, v and t anew": Way("state", RECREATED),
-    "m and v anew": Way("state", RECREATED),
-    "m anew": Way("state", RECREATED),
-    "v anew": Way("state", RECREATED),
-    "g for m": Way("numerator", G_FOR_M),
-    "neither corrected": Way("correction", UNCORRECTED),
-    "m uncorrected": Way("correction", UNCORRECTED),
-    "v uncorrected": Way("correction", UNCORRECTED),
-    "both multiplied": Way("correction", MULTIPLIED),
-    "m multiplied": Way("correction", MULTIPLIED),
-    "v multiplied": Way("correction", MULTIPLIED),
-    "both stored": Way("stored", STORED),
-    "m stored": Way("stored", STORED),
-    "v stored": Way("stored", STORED),
-    "t per tensor": Way("t", T_PER_TENSOR),
-    "t constant": Way("t", T_CONSTANT),
-    "t late": Way("t", T_LATE),
-    "t early": Way("t", T_EARLY),
-    "eps inside": Way("eps", EPS_INSIDE),
-    "eps inside, uncorrected": Way("eps", EPS_INSIDE),
-    "eps missing": Way("eps", EPS_MISSING),
-    "no root": Way("eps", NO_ROOT),
-    "betas exchanged": Way("betas", BETAS_EXCHANGED),
-    "m unscaled": Way("scale", M_UNSCALED),
-    "v unscaled": Way("scale", M_UNSCALED),
-    "both unscaled": Way("scale", M_UNSCALED),
-    "not squared": Way("square", NOT_SQUARED),
-    "square of m": Way("square", V_OF_M),
-    "no lr": Way("lr", LR_MISSING),
-    "tap and output channel in turn": Way("pool", SHARED),
-    **{f"{name}, squared after": Way("pool", SHARED) for name in _POOLS},
-    **{f"{name} of the squares": Way("pool", SHARED) for name in _POOLS},
-}
-_DECAY_WAYS = {
-    "coupled": Way("decay", COUPLED),
-    "decoupled": Way("decay", DECOUPLED),
-    "no decay": Way("decay", NO_DECAY),
-    "decay without lr": Way("decay", DECAY_WITHOUT_LR),
-    "decay coupled, growing": Way("decay", DECAY_GROWS),
-    "decay decoupled, growing": Way("decay", DECAY_GROWS),
-}
+from rot180.diagnose.sgd_steps import Sgd
+from rot180.diagnose.stepping import Function, Trajectory, is_step, takes, trajectory
+from rot180.geometry import IntOrPair, Padding, conv2d_geometry
 
 _NOTES = {
     "epsilon hat": "eps is added before the correction (epsilon hat, as Keras and ONNX do): a "
     "variant of Adam, not a mistake",
+    "PyTorch's momentum": "momentum in PyTorch's form: the velocity is a sum of gradients, and lr "
+    "multiplies it in the update",
+    "Keras's momentum": "momentum in Keras's form: the velocity is a sum of steps, which hold the "
+    "lr of their time",
 }
 _STEPS = 6
 _SHAPES = ((3, 2, 5, 4), (4,), (2, 3))
@@ -344,209 +94,243 @@ def adam(
     >>> [mistake.name for mistake in diagnose.adam(step).mistakes]
     ['the bias correction is missing']
     """
-    beta1, beta2 = adam_betas(betas)
-    asked = _Adam(
-        positive_number("lr", lr),
-        beta1,
-        beta2,
-        positive_number("eps", eps),
-        real_number("weight_decay", weight_decay),
-        decoupled,
-        epsilon_hat,
-    )
+    asked = _asked(lr, betas, eps, weight_decay, decoupled, epsilon_hat)
+    options = _options(asked)
+    runs = []
+    for dtype in (np.float64, np.float32):
+        probe = _Probe.of(dtype, lr, (1.0, math.sqrt(eps), eps))
+        try:
+            went = probe.run(fn, [options] * _STEPS, ("m", "v"))
+        except Exception as error:
+            return Diagnosis((), problem=_raised(fn, error))
+        runs.append(_Run(asked, probe.params, probe.gradients, went))
+    return _judge(runs, adam_steps.SHARED)
+
+
+def adam_trajectory(
+    params: Sequence[Any],
+    gradients: Sequence[Any],
+    *,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+    epsilon_hat: bool = False,
+) -> Diagnosis:
+    """Say as `adam` does whether recorded steps of Adam are right: those of any program.
+
+    What the gradients do not show cannot be told: to tell where eps is takes some that are about
+    as small as eps.
+
+    Parameters
+    ----------
+    params : sequence of arrays, or of lists of arrays
+        The parameter before the first step and after each one; of several tensors, a list each.
+    gradients : sequence, one shorter than params
+        The gradient of each step.
+    lr, betas, eps, weight_decay, decoupled, epsilon_hat
+        As in `adam`.
+
+    Returns
+    -------
+    Diagnosis
+        One finding, of ``"param"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the option or the array that is none, or of a wrong shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180 import diagnose
+    >>> param, grad = np.array([1.0, -2.0]), np.array([3.0, 0.5])
+    >>> went = [param, param + 1e-3 * np.sign(grad), param + 2e-3 * np.sign(grad)]
+    >>> [mistake.name for mistake in diagnose.adam_trajectory(went, [grad, grad]).mistakes]
+    ['the step is added instead of subtracted']
+    """
+    asked = _asked(lr, betas, eps, weight_decay, decoupled, epsilon_hat)
+    places, grads = _recorded("params", params), _recorded("gradients", gradients)
+    if len(places) != len(grads) + 1:
+        raise ValueError(
+            f"params holds {len(places)} places and gradients {len(grads)}, expected one place "
+            "before the first step and one after each"
+        )
+    shapes = [p.shape for p in places[0]]
+    for name, rows in (("params", places), ("gradients", grads)):
+        for number, row in enumerate(rows):
+            if [array.shape for array in row] != shapes:
+                raise ValueError(
+                    f"{name}[{number}] has shapes {[array.shape for array in row]}, expected "
+                    f"{shapes} as params[0]"
+                )
+    return _judge([_Run(asked, places[0], grads, Trajectory(places[1:]))], adam_steps.SHARED)
+
+
+def adam_layer(
+    fn: Function,
+    *,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+    epsilon_hat: bool = False,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    layout: str = "NHWC",
+    weight_layout: str = "HWIO",
+) -> Diagnosis:
+    """Say whether a convolution updates its weights and bias by Adam rightly.
+
+    The layer is given delta, and has to form the gradients itself. This is where Adam is met
+    applied to delta in place of them.
+
+    Parameters
+    ----------
+    fn : callable
+        ``layer(x, w, b, dy, state, t)``, which returns ``(w, b)`` or changes them in place. state
+        is a dict, empty at first, for what the layer keeps between steps. t counts from 1.
+    lr, betas, eps, weight_decay, decoupled, epsilon_hat
+        As in `adam`; written in the layer.
+    stride, padding
+        As in `rot180.functional.conv2d`; written in the layer.
+    layout, weight_layout : str
+        Of x and dy, ``"NHWC"`` or ``"NCHW"``; of w, ``"HWIO"`` or ``"OIHW"``.
+
+    Returns
+    -------
+    Diagnosis
+        One finding, of ``"w and b"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the option that is wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rot180 import diagnose, reference
+    >>> def layer(x, w, b, dy, state, t):
+    ...     m = state["m"] = 0.9 * state.get("m", 0) + 0.1 * dy
+    ...     v = state["v"] = 0.999 * state.get("v", 0) + 0.001 * dy**2
+    ...     step = 1e-3 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    ...     w -= reference.conv2d_grad_weight(x, step, w.shape[:2])
+    ...     b -= step.sum(axis=(0, 1, 2))
+    >>> [mistake.code for mistake in diagnose.adam_layer(layer).mistakes]
+    ['M26']
+    """
+    asked = _asked(lr, betas, eps, weight_decay, decoupled, epsilon_hat)
+    activations = _axes("layout", layout, {"NHWC": (0, 1, 2, 3), "NCHW": (0, 3, 1, 2)})
+    weights = _axes("weight_layout", weight_layout, {"HWIO": (0, 1, 2, 3), "OIHW": (3, 2, 0, 1)})
+    runs = []
+    layer, w_and_b = _layer_probe(asked, {"stride": stride, "padding": padding})
+    for dtype in (np.float64, np.float32):
+        params: list[FloatArray] = [p.astype(dtype) for p in w_and_b]
+        went = Trajectory()
+        w, b = params[0].transpose(weights).copy(), params[1].copy()
+        state: dict[str, Any] = {}
+        try:
+            for t, (x, dy) in enumerate(zip(layer.xs, layer.dys, strict=True), 1):
+                images, delta = (a.transpose(activations).astype(dtype) for a in (x, dy))
+                with np.errstate(all="ignore"):
+                    back = fn(images, w, b, delta, state, t)
+                if back is not None:
+                    w, b = (_float_array("what the layer returns", one) for one in back)
+                back_w = w.transpose(np.argsort(weights)) if w.ndim == 4 else w
+                went.steps.append([back_w.copy(), b.copy()])
+        except Exception as error:
+            return Diagnosis((), problem=_raised(fn, error))
+        went.state.append({n: a for n, a in state.items() if _shaped_like_output(a, layer)})
+        runs.append(_Run(layer, params, layer.gradients(params[0].shape[:2]), went))
+    return _judge(runs, adam_steps.SHARED, "w and b")
+
+
+def sgd(
+    fn: Function,
+    *,
+    lr: float = 0.01,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+) -> Diagnosis:
+    """Say whether a step of gradient descent is right, and which mistake it has if it is not.
+
+    Where fn is a function of one tensor that takes lr, lr changes on the way: then PyTorch's form
+    of momentum and Keras's are not the same, and a note says which it is. Both are right.
+
+    Parameters
+    ----------
+    fn : callable
+        ``step(param, grad, velocity, lr, momentum)`` of one tensor, which returns
+        ``(param, velocity)`` or changes them in place; or what makes an object, as in `adam`.
+    lr, momentum, weight_decay
+        The values that fn is given, or that are written in it.
+    nesterov : bool
+        Whether Nesterov's momentum is meant.
+    decoupled : bool
+        Whether weight decay is meant to be taken from the weights instead of put in the gradient.
+
+    Returns
+    -------
+    Diagnosis
+        One finding, of ``"param"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the option that is no number, or out of range.
+
+    Examples
+    --------
+    >>> from rot180 import diagnose
+    >>> def step(param, grad, velocity, lr, momentum):
+    ...     velocity[:] = momentum * velocity + (1 - momentum) * grad
+    ...     param -= lr * velocity
+    >>> [mistake.name for mistake in diagnose.sgd(step, momentum=0.9).mistakes]
+    ['the gradient is multiplied by 1 - momentum']
+    """
+    momentum = real_number("momentum", momentum)
+    if nesterov and momentum == 0:
+        raise ValueError("nesterov=True needs a momentum greater than 0, got momentum=0")
+    state = ("velocity",)
     options = {
-        "lr": lr,
-        "beta1": beta1,
-        "beta2": beta2,
-        "betas": (beta1, beta2),
-        "eps": eps,
-        "weight_decay": weight_decay,
+        "lr": positive_number("lr", lr),
+        "momentum": momentum,
+        "weight_decay": real_number("weight_decay", weight_decay),
     }
-    scales = (1.0, math.sqrt(eps), eps)
-    return _judge(fn, asked, lr, scales, [options] * _STEPS, ("m", "v"))
+    steps = [options] * _STEPS
+    if is_step(fn, ("param", "grad", *state, "t", *options)) and takes(fn, "lr"):
+        steps = [{**options, "lr": lr / 2 ** (i // 2)} for i in range(_STEPS)]
+    asked = Sgd(tuple(s["lr"] for s in steps), momentum, nesterov, weight_decay, decoupled)
+    runs = []
+    for dtype in (np.float64, np.float32):
+        probe = _Probe.of(dtype, lr, (1.0,))
+        try:
+            went = probe.run(fn, steps, state)
+        except Exception as error:
+            return Diagnosis((), problem=_raised(fn, error))
+        runs.append(_Run(asked, probe.params, probe.gradients, went))
+    return _judge(runs, sgd_steps.SHARED)
 
 
-@dataclass(frozen=True)
-class _Adam:
-    """What Adam is asked to do, and what it does where ways are gone that are wrong."""
+class _Model(Protocol):
+    """An optimizer, right or with mistakes."""
 
-    lr: float
-    beta1: float
-    beta2: float
-    eps: float
-    weight_decay: float
-    decoupled: bool
-    epsilon_hat: bool
+    def ways(self) -> Ways: ...
 
-    def ways(self) -> Ways:
-        ways = dict(_ADAM_WAYS)
-        if self.epsilon_hat:
-            ways["eps after the correction"] = Way("eps", EPS_NOT_HAT)
-        if self.weight_decay:
-            ways.update(_DECAY_WAYS)
-            del ways["decoupled" if self.decoupled else "coupled"]
-        return ways
-
-    def variants(self) -> list[Names]:
-        """What is right in more than one form."""
-        hats = [RIGHT] if self.epsilon_hat else [RIGHT, frozenset({"epsilon hat"})]
-        if not (self.weight_decay and self.decoupled):
-            return hats
-        return [hat | last for last in (RIGHT, {"decay last"}) for hat in hats]
-
-    def step(
-        self,
-        p: FloatArray,
-        g: FloatArray,
-        m: FloatArray,
-        v: FloatArray,
-        t: int,
-        names: Names,
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the parameter, m and v after a step in which these ways are gone."""
-        beta1, beta2 = self.beta1, self.beta2
-        if "betas exchanged" in names:
-            beta1, beta2 = beta2, beta1
-        decay, lr = self._decay(names), 1.0 if "no lr" in names else self.lr
-        start = p
-        if decay == "coupled":
-            g = g + self.weight_decay * p
-        elif decay == "decay coupled, growing":
-            g = g - self.weight_decay * p
-
-        if names & {"m, v and t anew", "m and v anew", "m anew"}:
-            m = np.zeros_like(m)
-        if names & {"m, v and t anew", "m and v anew", "v anew"}:
-            v = np.zeros_like(v)
-        m, v = self._moments(g, m, v, beta1, beta2, names)
-
-        with np.errstate(all="ignore"):
-            rest1 = 1 - beta1 ** np.float64(t)
-            rest2 = 1 - beta2 ** np.float64(t)
-            m_hat = _corrected("m", m, rest1, names)
-            v_hat = _corrected("v", v, rest2, names)
-            numerator = g if "g for m" in names else m_hat
-            length = lr * numerator / self._root(v, v_hat, rest2, names)
-        step = -length if "added" in names else length
-        if decay in ("decoupled", "decay decoupled, growing", "decay without lr"):
-            base = p - step if "decay last" in names else start
-            rate = self.weight_decay * (1.0 if decay == "decay without lr" else lr)
-            step = step + (-rate if decay == "decay decoupled, growing" else rate) * base
-        if names & {"both stored", "m stored"}:
-            m = m_hat
-        if names & {"both stored", "v stored"}:
-            v = v_hat
-        return p - step, m, v
-
-    def _decay(self, names: Names) -> str | None:
-        if self.weight_decay == 0:
-            return None
-        meant = "decoupled" if self.decoupled else "coupled"
-        return next((name for name in _DECAY_WAYS if name in names), meant)
-
-    def _moments(
-        self,
-        g: FloatArray,
-        m: FloatArray,
-        v: FloatArray,
-        beta1: float,
-        beta2: float,
-        names: Names,
-    ) -> tuple[FloatArray, FloatArray]:
-        new1 = 1.0 if names & {"m unscaled", "both unscaled"} else 1 - beta1
-        new2 = 1.0 if names & {"v unscaled", "both unscaled"} else 1 - beta2
-        if "tap and output channel in turn" in names and g.ndim > 1:
-            return _in_turn(g, m, v, (beta1, new1), (beta2, new2))
-        first, square = g, np.abs(g) if "not squared" in names else g * g
-        for name, (elements, reduce) in _POOLS.items():
-            axes = _SHARED_BY[elements](g.ndim)
-            if f"{name}, squared after" in names:
-                first = np.asarray(reduce(g, axis=axes, keepdims=True))
-                square = np.abs(first) if "not squared" in names else first * first
-            elif f"{name} of the squares" in names:
-                first = np.asarray(reduce(g, axis=axes, keepdims=True))
-                square = np.asarray(reduce(square, axis=axes, keepdims=True))
-        m = beta1 * m + new1 * first
-        if "square of m" in names:
-            square = m * m
-        return m, beta2 * v + new2 * square
-
-    def _root(self, v: FloatArray, v_hat: FloatArray, rest: float, names: Names) -> FloatArray:
-        """What the step is divided by."""
-        corrected = not names & {"neither corrected", "v uncorrected"}
-        if "no root" in names:
-            return v_hat + self.eps
-        if "eps missing" in names:
-            return np.asarray(np.sqrt(v_hat))
-        hat = self.epsilon_hat and "eps after the correction" not in names
-        hat = corrected and (hat or "epsilon hat" in names)
-        if "eps inside, uncorrected" in names or (hat and "eps inside" in names):
-            return np.asarray(np.sqrt((v + self.eps) / rest))
-        if "eps inside" in names:
-            return np.asarray(np.sqrt(v_hat + self.eps))
-        return np.sqrt(v_hat) + (self.eps / math.sqrt(rest) if hat and rest > 0 else self.eps)
+    def variants(self) -> list[Names]: ...
 
     def path(
         self,
         params: Sequence[FloatArray],
         gradients: Sequence[Sequence[FloatArray]],
         names: Names,
-    ) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Yield each tensor after each step, with what rounding may do to it.
-
-        Each step is rounded at the size of the entry, and at that of the longest step so far: by
-        the dozen operations of the formula, and 1/(1-beta) times where 1 - beta and 1 - beta**t
-        are formed in the dtype of the tensors.
-        """
-        amplified = 16 + 2 / (1 - self.beta1) + 2 / (1 - self.beta2)
-        tensors: list[FloatArray] = [p.astype(np.float64) for p in params]
-        moments: list[tuple[FloatArray, FloatArray]] = [
-            (np.zeros_like(p), np.zeros_like(p)) for p in tensors
-        ]
-        longest = [np.zeros_like(p) for p in tensors]
-        rounding = [np.zeros_like(p) for p in tensors]
-        for number, grads in enumerate(gradients, 1):
-            for i, (p, g) in enumerate(zip(tensors, grads, strict=True)):
-                t = _count(number, i, len(tensors), names)
-                tensors[i], *state = self.step(p, g.astype(np.float64), *moments[i], t, names)
-                moments[i] = (state[0], state[1])
-                longest[i] = np.maximum(longest[i], np.abs(tensors[i] - p))
-                rounding[i] = rounding[i] + np.abs(p) + np.abs(tensors[i]) + amplified * longest[i]
-                yield tensors[i], rounding[i]
-
-
-def _corrected(moment: str, value: FloatArray, rest: float, names: Names) -> FloatArray:
-    if names & {"neither corrected", f"{moment} uncorrected"}:
-        return value
-    if names & {"both multiplied", f"{moment} multiplied"}:
-        return value * rest
-    return value / rest
-
-
-def _count(step: int, tensor: int, tensors: int, names: Names) -> int:
-    """Return t, or what stands in its place."""
-    if names & {"t constant", "m, v and t anew"}:
-        return 1
-    if "t per tensor" in names:
-        return (step - 1) * tensors + tensor + 1
-    return step + ("t late" in names) - ("t early" in names)
-
-
-def _in_turn(
-    g: FloatArray,
-    m: FloatArray,
-    v: FloatArray,
-    first: tuple[float, float],
-    second: tuple[float, float],
-) -> tuple[FloatArray, FloatArray]:
-    """Moments without the axis of input channels, which all channels update one after the other."""
-    ms, vs = np.empty_like(g), np.empty_like(g)
-    running1, running2 = m[..., -1, :], v[..., -1, :]
-    for c in range(g.shape[-2]):
-        running1 = first[0] * running1 + first[1] * g[..., c, :]
-        running2 = second[0] * running2 + second[1] * g[..., c, :] ** 2
-        ms[..., c, :], vs[..., c, :] = running1, running2
-    return ms, vs
+    ) -> Iterator[tuple[FloatArray, FloatArray]]: ...
 
 
 @dataclass(frozen=True)
@@ -558,9 +342,10 @@ class _Probe:
 
     @classmethod
     def of(cls, dtype: type, lr: float, scales: Sequence[float]) -> _Probe:
-        """Gradients near each scale in turn; near the last one, the tensors begin at 0.
+        """Gradients near each scale in turn; near the last of several, the tensors begin at 0.
 
-        So weight decay adds nothing to them in the first step. One entry never has a gradient.
+        So weight decay adds nothing to them in the first step. One entry never has a gradient,
+        and some have none in one step, in which m and v go on.
         """
         rng = np.random.default_rng(180)
         params: list[FloatArray] = []
@@ -571,113 +356,183 @@ class _Probe:
             size.flat[1] = 0
             sizes.append(size)
             p = rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape)
-            params.append(np.where(turn == len(scales) - 1, 0, p).astype(dtype))
+            params.append(np.where(turn > 1, 0, p).astype(dtype))
         params[0].flat[::5] *= dtype(lr)
-        gradients = [
-            [
-                (
-                    size
-                    * rng.choice([-1.0, 1.0], size.shape, p=[0.3, 0.7])
-                    * rng.uniform(0.5, 1.5, size.shape)
-                ).astype(dtype)
-                for size in sizes
-            ]
-            for _ in range(_STEPS)
-        ]
+        gradients: list[list[FloatArray]] = []
+        for step in range(_STEPS):
+            signs = [rng.choice([-1.0, 1.0], size.shape, p=[0.3, 0.7]) for size in sizes]
+            grads = [size * rng.uniform(0.5, 1.5, size.shape) for size in sizes]
+            gradients.append([(s * g).astype(dtype) for s, g in zip(signs, grads, strict=True)])
+            if step == 3:
+                for g in gradients[-1]:
+                    g.flat[::3] = 0
         return cls(params, gradients)
 
     def run(
-        self, fn: Function, options: Sequence[Mapping[str, Any]], state: tuple[str, ...]
+        self, fn: Function, options: Sequence[dict[str, Any]], state: tuple[str, ...]
     ) -> Trajectory:
         with np.errstate(all="ignore"):
             return trajectory(fn, self.params, self.gradients, options, state)
 
 
-def _judge(
-    fn: Function,
-    model: _Adam,
-    lr: float,
-    scales: Sequence[float],
-    options: Sequence[Mapping[str, Any]],
-    state: tuple[str, ...],
-) -> Diagnosis:
-    """Run the optimizer in both dtypes, and find what reproduces where it went."""
-    names: Names | None = RIGHT
-    for dtype in (np.float64, np.float32):
-        probe = _Probe.of(dtype, lr, scales)
-        try:
-            went = probe.run(fn, options, state)
-        except Exception as error:
-            return Diagnosis((), problem=_raised(fn, error))
-        found = [tensor for tensors in went.steps for tensor in tensors]
+@dataclass(frozen=True)
+class _Run:
+    """Where the user's optimizer went from these tensors by these gradients."""
 
-        def path(names: Names, probe: _Probe = probe) -> Iterator[tuple[FloatArray, FloatArray]]:
-            return model.path(probe.params, probe.gradients, names)
+    model: _Model
+    params: Sequence[FloatArray]
+    gradients: Sequence[Sequence[FloatArray]]
+    went: Trajectory
 
-        names = explanation(path, model.ways(), found, variants=model.variants())
-        if names is None or names & model.ways().keys():
+    @property
+    def found(self) -> list[FloatArray]:
+        return [tensor for tensors in self.went.steps for tensor in tensors]
+
+    def path(self, names: Names) -> Iterator[tuple[FloatArray, FloatArray]]:
+        return self.model.path(self.params, self.gradients, names)
+
+    def explained(self) -> list[Names]:
+        return explanations(
+            self.path, self.model.ways(), self.found, variants=self.model.variants()
+        )
+
+
+def _judge(runs: Sequence[_Run], shared: Mistake, array: str = "param") -> Diagnosis:
+    """Find what reproduces where the optimizer went, in the first dtype in which it is wrong."""
+    for run in runs:
+        explained = run.explained()
+        made, *others = [mistakes(run.model.ways(), names) for names in explained] or [()]
+        right = bool(explained) and not made
+        if not right:
             break
-    made = () if names is None else mistakes(model.ways(), names)
-    right = names is not None and not made
-    facts = () if right else _facts(path, probe, found, dtype)
-    if names is None and (shapes := _wrong_state(went, probe)):
-        made, facts = (SHARED,), (shapes, *facts)
-    notes = tuple(_NOTES[name] for name in _NOTES if name in (names or ()))
-    return Diagnosis((Finding("param", right, made, facts),), notes=notes)
+    facts = () if right else _facts(run)
+    if not explained and (shape := _wrong_state(run)):
+        made, facts = (shared,), (shape, *facts)
+    if not right and run is not runs[0]:
+        facts = (f"right in {runs[0].found[0].dtype}, wrong in {run.found[0].dtype}", *facts)
+    seen = explained[0] if explained else RIGHT
+    notes = tuple(note for name, note in _NOTES.items() if name in seen)
+    return Diagnosis((Finding(array, right, made, facts, tuple(others)),), notes=notes)
 
 
-def _facts(
-    path: Callable[[Names], Iterator[tuple[FloatArray, FloatArray]]],
-    probe: _Probe,
-    found: Sequence[FloatArray],
-    dtype: type,
-) -> tuple[str, ...]:
+def _facts(run: _Run) -> tuple[str, ...]:
     """Say what is known of where the optimizer went, most telling first."""
     facts = []
-    if dtype is np.float32:
-        facts.append("right in float64, wrong in float32")
-    count = len(probe.params)
-    starts = [p for _ in range(_STEPS) for p in probe.params]
-    if all(np.array_equal(p, q) for p, q in zip(found, starts, strict=True)):
+    starts = [p for _ in run.gradients for p in run.params]
+    if all(np.array_equal(p, q) for p, q in zip(run.found, starts, strict=True)):
         facts.append(
             "the parameters never change: a step must change them in place, or return them"
         )
-    before = list(probe.params)
-    for number, (array, (expected, rounding)) in enumerate(zip(found, path(RIGHT), strict=True)):
-        step, tensor = divmod(number, count)
+    before = list(run.params)
+    path = zip(run.found, run.path(RIGHT), strict=True)
+    for number, (array, (expected, rounding)) in enumerate(path):
+        step, tensor = divmod(number, len(before))
         where = f"tensor {tensor} of shape {expected.shape}"
         if array.shape != expected.shape:
-            facts.append(f"after step {step + 1}, {where} has shape {array.shape}")
-            break
+            return (*facts, f"after step {step + 1}, {where} has shape {array.shape}")
         wrong = different(array, expected, rounding)
-        if wrong.any():
-            if step:
-                facts.append(f"right up to step {step}, wrong from step {step + 1} on")
-            start, g = before[tensor], probe.gradients[step][tensor]
-            with np.errstate(all="ignore"):
-                ratios = (array - start)[wrong] / (expected - start)[wrong]
+        if not wrong.any():
+            before[tensor] = expected
+            continue
+        if step:
+            facts.append(f"right up to step {step}, wrong from step {step + 1} on")
+        start, g = before[tensor], run.gradients[step][tensor]
+        tiny = np.finfo(start.dtype).tiny
+        with np.errstate(all="ignore"):
+            ratios = (array - start)[wrong] / (expected - start)[wrong]
             if np.ptp(ratios) <= 1e-3 * abs(ratios[0]):
                 facts.append(f"the step is {ratios[0]:.4g} times as long as it should be")
-            at = tuple(int(i) for i in np.argwhere(wrong)[0])
-            facts.append(
-                f"after step {step + 1}, {where} has at {list(at)} {array[at]:.9g} where "
-                f"{expected[at]:.9g} was expected; it was {start[at]:.9g}, its gradient "
-                f"{g[at]:.9g}; {np.count_nonzero(wrong)} of {wrong.size} entries are wrong"
+            error = np.where(
+                wrong, np.abs(array - expected) / (np.abs(expected - start) + tiny), -1
             )
-            break
-        before[tensor] = expected
+        at = tuple(int(i) for i in np.unravel_index(np.argmax(error), error.shape))
+        facts.append(
+            f"after step {step + 1}, {where} has at {list(at)} {array[at]:.9g} where "
+            f"{expected[at]:.9g} was expected; it was {start[at]:.9g}, its gradient {g[at]:.9g}; "
+            f"{np.count_nonzero(wrong)} of {wrong.size} entries are wrong"
+        )
+        break
     return tuple(facts)
 
 
-def _wrong_state(went: Trajectory, probe: _Probe) -> str | None:
-    """Say which state of a step function has another shape than the parameter."""
-    for p, state in zip(probe.params, went.state, strict=False):
+def _wrong_state(run: _Run) -> str | None:
+    """Say which state has another shape than the parameter."""
+    for p, state in zip(run.params, run.went.state, strict=False):
         for name, array in state.items():
             if array.shape != p.shape:
                 return f"{name} has shape {array.shape}, the parameter {p.shape}"
     return None
 
 
-def _raised(fn: Function, error: Exception) -> str:
+def _layer_probe(asked: Adam, options: dict[str, Any]) -> tuple[AdamLayer, list[FloatArray]]:
+    """Small integers, times a power of two for each filter: dw and db are exact in any order.
+
+    The gradients of the filters are near 1, sqrt(eps) and eps; the last filter has none.
+    """
+    rng = np.random.default_rng(180)
+    scales = 2.0 ** np.round([0, math.log2(asked.eps) / 2, math.log2(asked.eps), -np.inf])
+    kernel_shape = (2, 3, 3, len(scales))
+    geometry = conv2d_geometry((2, 5, 6, 3), kernel_shape, **options)
+    xs, dys = [], []
+    for _ in range(_STEPS):
+        xs.append(rng.integers(-3, 4, geometry.input_shape).astype(np.float64))
+        dys.append(rng.integers(-3, 4, geometry.output_shape) * scales)
+    w, b = rng.uniform(-1, 1, kernel_shape), rng.uniform(-1, 1, len(scales))
+    return AdamLayer(asked, xs, dys, options), [w, b]
+
+
+def _shaped_like_output(value: Any, layer: AdamLayer) -> bool:
+    shape = layer.dys[0].shape
+    return isinstance(value, np.ndarray) and value.shape in (shape, shape[1:])
+
+
+def _asked(
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    epsilon_hat: bool,
+) -> Adam:
+    lr, eps = positive_number("lr", lr), positive_number("eps", eps)
+    weight_decay = real_number("weight_decay", weight_decay)
+    return Adam(lr, *adam_betas(betas), eps, weight_decay, decoupled, epsilon_hat)
+
+
+def _options(asked: Adam) -> dict[str, Any]:
+    return {
+        "lr": asked.lr,
+        "beta1": asked.beta1,
+        "beta2": asked.beta2,
+        "betas": (asked.beta1, asked.beta2),
+        "eps": asked.eps,
+        "weight_decay": asked.weight_decay,
+    }
+
+
+def _axes(name: str, layout: str, known: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
+    if layout not in known:
+        raise ValueError(f"{name} is {layout!r}, expected one of {', '.join(known)}")
+    return known[layout]
+
+
+def _recorded(name: str, rows: Sequence[Any]) -> list[list[FloatArray]]:
+    """Return lists of arrays, one for each tensor."""
+    if not len(rows):
+        raise ValueError(f"{name} is empty, expected an array for each step")
+    return [
+        [_float_array(name, one) for one in (row if isinstance(row, (list, tuple)) else [row])]
+        for row in rows
+    ]
+
+
+def _float_array(name: str, value: npt.ArrayLike) -> FloatArray:
+    array: FloatArray = np.asarray(value)
+    if array.dtype.kind != "f":
+        raise TypeError(f"{name} must hold arrays of floats, got dtype {array.dtype}")
+    return array
+
+
+def _raised(fn: Callable[..., Any], error: Exception) -> str:
     name = getattr(fn, "__name__", type(fn).__name__)
     return f"{name} raised {type(error).__name__}: {error}"

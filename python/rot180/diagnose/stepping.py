@@ -34,7 +34,7 @@ ALIASES = {
     "momentum": "momentum mu beta gamma",
     "weight_decay": "weight_decay wd decay l2 lambda_ lam",
 }
-_METHODS = ("step", "update", "__call__")
+_METHODS = ("step", "update")
 
 
 @dataclass
@@ -73,7 +73,7 @@ def trajectory(
         If the optimizer can be called in none of the ways, or returns what is no array.
     """
     order = ("param", "grad", *state, "t", *options[0])
-    if _is_step(fn, order):
+    if is_step(fn, order):
         return _by_function(arranged(fn, order), params, gradients, options, state)
     return _by_object(fn, params, gradients, options[0])
 
@@ -134,7 +134,7 @@ def _arguments(fn: Function) -> dict[str, inspect.Parameter] | None:
     }
 
 
-def _is_step(fn: Function, order: Sequence[str]) -> bool:
+def is_step(fn: Function, order: Sequence[str]) -> bool:
     """Whether fn takes one step itself: it has a gradient among its arguments, or many of them."""
     arguments = _arguments(fn)
     if inspect.isclass(fn):
@@ -262,8 +262,8 @@ def _object(
     )
     order = ("param", *options) if has_tensors else tuple(options)
     made = arranged(fn, order)({"param": tensors, **options})
-    method = next((getattr(made, name) for name in _METHODS if hasattr(made, name)), None)
-    if method is None:
+    method = next((getattr(made, name) for name in _METHODS if hasattr(made, name)), made)
+    if not callable(method):
         raise TypeError(
             f"what {getattr(fn, '__name__', fn)!s} returns, a {type(made).__name__}, has neither a "
             "step nor an update to call"
