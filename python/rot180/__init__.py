@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         optim,
         reference,
     )
+    from rot180.explainer import explain
     from rot180.history import History
     from rot180.layers import (
         ELU,
@@ -128,6 +129,7 @@ __all__ = [
     "convolve2d",
     "correlate2d",
     "data",
+    "explain",
     "full_mode_size",
     "functional",
     "get_num_threads",
@@ -166,7 +168,7 @@ _MODULES = (
     "optim",
     "reference",
 )
-_HOMES = ("runtime", "layers", "history", "trainer", "teaching")
+_HOMES = ("runtime", "layers", "history", "trainer", "teaching", "explainer")
 
 
 def __getattr__(name: str) -> Any:

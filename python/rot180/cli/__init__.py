@@ -1,4 +1,4 @@
-"""The ``rot180`` command: train, predict, profile, diagnose, info."""
+"""The ``rot180`` command: train, predict, profile, diagnose, explain, info."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import rot180
-from rot180.cli import diagnose, exit_status, info, predict, profile, train
+from rot180.cli import diagnose, exit_status, explain, info, predict, profile, train
 from rot180.cli.parser import Parser, UsageError, one_line
 
 
@@ -51,6 +51,6 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"rot180 {rot180.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (train, predict, profile, diagnose, info):
+    for command in (train, predict, profile, diagnose, explain, info):
         command.add_parser(commands)
     return parser
