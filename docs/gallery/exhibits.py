@@ -29,6 +29,7 @@ JUDGES: dict[str, tuple[str, dict[str, Any]]] = {
     "sgd_step": ("sgd", {}),
     "adam_step": ("adam", {}),
     "Adam": ("adam", {}),
+    "adam_layer": ("adam_layer", {}),
     "adamw_step": ("adam", {"weight_decay": 0.01, "decoupled": True}),
 }
 

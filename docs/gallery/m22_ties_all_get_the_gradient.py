@@ -2,8 +2,9 @@
 
 The pooled value is passed on once. With a tie one entry gets it: the first, by convention.
 
-Symptom: random numbers have no ties, so a gradient check passes. After a ReLU, windows full of
-zeros are ties: delta arrives up to four times.
+Symptom: random numbers have no ties, so a gradient check passes. After a ReLU windows full of
+zeros are ties, and there the derivative of the ReLU, zero, hides the mistake again. It comes out
+with few grey values, or with another activation: delta then arrives up to four times.
 """
 
 import numpy as np

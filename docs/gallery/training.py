@@ -45,6 +45,7 @@ class Parts:
     loss_backward: Callable[..., Any] | None = None
     optimizer: str = "sgd"
     step: Callable[..., Any] | None = None
+    adam_layer: Callable[..., Any] | None = None
     lr: float = 0.1
     weight_decay: float = 0.0
 
@@ -56,6 +57,11 @@ class Run:
     losses: list[float]
     accuracy: float
     stopped: str = ""
+
+    @property
+    def loss(self) -> float:
+        """The mean of the last ten."""
+        return sum(self.losses[-10:]) / max(1, len(self.losses[-10:]))
 
 
 def parts_with(exhibit: Exhibit) -> Parts:
@@ -72,6 +78,8 @@ def parts_with(exhibit: Exhibit) -> Parts:
         return Parts(loss_backward=function)
     if exhibit.kind == "sgd_step":
         return Parts(step=function)
+    if exhibit.kind == "adam_layer":
+        return Parts(optimizer="adam", adam_layer=function, lr=0.005)
     decay = 0.1 if exhibit.kind == "adamw_step" else 0.0
     return Parts(optimizer="adam", step=function, lr=0.02, weight_decay=decay)
 
@@ -140,6 +148,7 @@ class _Network:
         features = self._features(np.zeros((1, 8, 8, 1)))[-1].size
         self.dense = rng.normal(size=(features, 10)) * np.sqrt(1 / features)
         self.dense_bias = np.zeros(10)
+        self.met: list[tuple[Any, Any]] = []  # of each convolution, x and dy of the last batch
 
     @property
     def tensors(self) -> list[Any]:
@@ -178,8 +187,10 @@ class _Network:
         dy = (delta @ self.dense.T).reshape(outputs[-1].shape)
         if self.parts.geometry.pool:
             dy = self._through_pool(outputs[-2], dy)
+        self.met = []
         for i in (1, 0):
             dy = self._through_activation(dy, outputs[i + 1])
+            self.met.insert(0, (outputs[i], dy))
             dx, dw, db = self._through_convolution(i, outputs[i], dy)
             gradients += [_fitting("db", db, self.biases[i]), _fitting("dw", dw, self.weights[i])]
             dy = dx if i == 0 else _fitting("dx", dx, outputs[i])
@@ -217,9 +228,11 @@ def _fitting(name: str, gradient: Any, of: Any) -> Any:
     return gradient
 
 
-def _stepper(parts: Parts, tensors: list[Any]) -> Callable[[list[Any]], None]:
+def _stepper(parts: Parts, network: _Network) -> Callable[[list[Any]], None]:
     """Return what takes gradients and changes the tensors in place."""
-    lr, fn = parts.lr, parts.step
+    lr, fn, tensors = parts.lr, parts.step, network.tensors
+    if parts.adam_layer is not None:
+        return _by_layers(parts.adam_layer, parts, network)
     if fn is None:
         return _right_stepper(parts, tensors)
     if isinstance(fn, type):
@@ -239,6 +252,25 @@ def _stepper(parts: Parts, tensors: list[Any]) -> Callable[[list[Any]], None]:
         t = next(steps)
         for p, g, (m, v) in zip(tensors, gradients, moments, strict=True):
             fn(p, g, m, v, t, lr=lr, **decay)
+
+    return step
+
+
+def _by_layers(
+    layer: Callable[..., Any], parts: Parts, network: _Network
+) -> Callable[[list[Any]], None]:
+    """Return what lets the convolutions change their tensors themselves."""
+    dense = _right_stepper(parts, network.tensors[4:])
+    states: list[dict[str, Any]] = [{}, {}]
+    steps = iter(range(1, STEPS + 1))
+
+    def step(gradients: list[Any]) -> None:
+        t = next(steps)
+        for i, (x, dy) in enumerate(network.met):
+            options = [network.options[i][name] for name in ("stride", "padding")]
+            w, b = network.weights[i], network.biases[i]
+            layer(x, w, b, dy, states[i], t, *options, lr=parts.lr)
+        dense(gradients[4:])
 
     return step
 
@@ -266,7 +298,7 @@ def _right_stepper(parts: Parts, tensors: list[Any]) -> Callable[[list[Any]], No
 def train(parts: Parts) -> Run:
     """Train for STEPS steps, or until the loss is NaN or the shapes do not fit."""
     network = _Network(parts)
-    step = _stepper(parts, network.tensors)
+    step = _stepper(parts, network)
     losses: list[float] = []
     with np.errstate(all="ignore"):
         for x, labels in _batches():
