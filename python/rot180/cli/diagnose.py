@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rot180.cli.parser import Commands, UsageError, positive_int
-from rot180.diagnose.conv2d import conv2d_arrays, conv2d_backward
+from rot180.diagnose import conv2d_arrays, conv2d_backward
 from rot180.diagnose.files import read_array
 
 ARRAYS = ("x", "w", "dy", "dx", "dw", "db", "y", "bias")

@@ -16,10 +16,14 @@ from rot180.diagnose.layouts import Layout
 from rot180.diagnose.recipes import RIGHT, Made, Recipe, factor, make, with_changes
 
 EPS32 = float(np.finfo(np.float32).eps)
+EPS64 = float(np.finfo(np.float64).eps)
 
 # How many standard deviations of its rounding a sum may be off. n roundings of products of zero
 # mean add up to about eps * (sum of absolute products), of one sign to sqrt(n) times that.
 ROOM = 4.0
+
+# Which axes each array has, as `Layout` and `Made` call them.
+FORMS = {"y": "dy", "dx": "x", "dw": "w", "db": "raw"}
 
 # Pairs are tried for that long: small probes need a tenth of it.
 SECONDS_FOR_PAIRS = 30.0
@@ -35,28 +39,29 @@ class Received:
     flipped: bool = False
 
     def read_as(self, form: str) -> Array | None:
-        """Return the array as an image ("x"), as a kernel ("w"), or as it is ("raw")."""
-        if form == "x":
-            return self.layout.image_to_ours(self.raw)
-        if form == "w":
-            array = self.layout.weight_to_ours(self.raw)
-            return array[::-1, ::-1] if array is not None and self.flipped else array
-        return self.raw
+        """Return the array as an image ("x" or "dy"), as a kernel ("w"), or as it is ("raw")."""
+        if form == "raw":
+            return self.raw
+        array = self.layout.to_ours(form, self.raw)
+        return array[::-1, ::-1] if form == "w" and self.flipped and array is not None else array
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What the user's code made of one convolution: one gradient."""
+    """What the user's code made of one convolution: one gradient, or y.
+
+    `told` says which convolution it was.
+    """
 
     gradient: str
     convolution: Convolution
     received: Received
+    told: str = ""
 
     @property
     def right(self) -> Made:
         """The right gradient."""
-        form = {"dx": "x", "dw": "w", "db": "raw"}[self.gradient]
-        return Made(self.convolution.right(self.gradient), form)
+        return Made(self.convolution.right(self.gradient), FORMS[self.gradient])
 
     def misfit(self, made: Made | None, scale: float = 1.0) -> float:
         """How far the array is from `made`, in units of what a sum is uncertain by for eps = 1.
@@ -110,7 +115,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Search:
-    """What was found: all matches of the smallest number of mistakes, and whether all were tried."""
+    """All matches of the smallest number of mistakes, and whether all pairs were tried."""
 
     matches: tuple[Match, ...]
     complete: bool = True
