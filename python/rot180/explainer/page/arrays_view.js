@@ -1,4 +1,4 @@
-// All arrays side by side: those of the forward pass above, their gradients below.
+// All arrays: each with its gradient below it, so that what meets in a product lies side by side.
 
 const MEANINGS = {
   x: "input",
@@ -12,27 +12,19 @@ const MEANINGS = {
 };
 
 function arraysView(app) {
-  const figures = (names) => names.map((name) => arrayFigure(app, name));
-  return [
-    passSection("Forward", figures(["x", "w", "b", "y"])),
-    passSection("Backward", [
-      ...figures(["dy", "dx", "dw", "db"]).flatMap((figure, at) =>
-        app.mistake?.array === ["dy", "dx", "dw", "db"][at]
-          ? [figure, spoiltFigure(app)]
-          : [figure],
+  const column = (...names) =>
+    element(
+      "div",
+      { class: "column" },
+      names.flatMap((name) =>
+        app.mistake?.array === name && app.spoilt
+          ? [arrayFigure(app, name), spoiltFigure(app)]
+          : [arrayFigure(app, name)],
       ),
-      app.mistake?.array === "y" ? spoiltFigure(app) : null,
-    ]),
+    );
+  return [
+    element("div", { class: "columns" }, column("x", "dx"), column("w", "dw"), column("y", "dy", "b", "db")),
   ];
-}
-
-function passSection(title, figures) {
-  return element(
-    "section",
-    { class: "pass", "aria-label": title },
-    element("h2", {}, title),
-    element("div", { class: "figures" }, figures),
-  );
 }
 
 function arrayFigure(app, name) {

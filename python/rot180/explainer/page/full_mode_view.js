@@ -25,12 +25,17 @@ function fullModeView(app) {
         "div",
         { class: "full-inputs" },
         shown.map((k) =>
-          element("div", { class: "full-row" }, kernelFigure(app, c, k), stuffedFigure(app, k)),
+          element("div", { class: "full-row" }, kernelFigure(app, c, k), sign("∗"), stuffedFigure(app, k)),
         ),
       ),
+      sign("="),
       element("div", { class: "full-result" }, croppedFigure(app, c)),
     ),
   ];
+}
+
+function sign(text) {
+  return element("span", { class: "sign", "aria-hidden": "true" }, text);
 }
 
 function fullModeLegend(geometry) {

@@ -40,17 +40,30 @@ function startingState(data) {
     ...shownChannels(problem.geometry),
     mistake: MISTAKES.find(({ id }) => id === data.mistake) ?? null,
     spoilt: null,
-    selection: data.cell ?? middleOf("dx", problem),
+    selection: data.cell ?? tellingCell("dx", problem),
     pinned: false,
     turned: false,
     timer: null,
   };
 }
 
-function middleOf(array, { geometry }) {
-  const shape = geometry.shapes[array];
-  const middle = shape.length === 3 ? [shape[0] >> 1, shape[1] >> 1, 0] : shape.map(() => 0);
-  return { array, index: middle };
+// The cell that has the most terms; of several, the one nearest to the middle.
+function tellingCell(array, problem) {
+  const shape = problem.geometry.shapes[array];
+  const isImage = shape.length === 3;
+  const distance = (index) =>
+    isImage ? Math.hypot(index[0] - (shape[0] - 1) / 2, index[1] - (shape[1] - 1) / 2) : 0;
+  let best = null;
+  for (const index of indicesOf(shape)) {
+    if (isImage && index[2] !== 0) continue;
+    const candidate = { index, terms: TERMS[array](problem, index).length, distance: distance(index) };
+    const isBetter =
+      !best ||
+      candidate.terms > best.terms ||
+      (candidate.terms === best.terms && candidate.distance < best.distance);
+    if (isBetter) best = candidate;
+  }
+  return { array, index: best.index };
 }
 
 // All channels side by side while they are few.
@@ -92,11 +105,11 @@ function keepSelection() {
   const { array, index } = app.selection;
   const shape = array === "spoilt" ? app.spoilt?.shape : app.problem.geometry.shapes[array];
   if (!shape || !index.every((i, axis) => i < shape[axis])) {
-    app.selection = middleOf(array === "spoilt" ? "dx" : array, app.problem);
+    app.selection = tellingCell(array === "spoilt" ? "dx" : array, app.problem);
   }
   const wanted = { full: "dx", matrix: app.direction === "backward" ? "dx" : "y" }[app.view];
   if (wanted && app.selection.array !== wanted && !(app.view === "matrix" && app.selection.array === "dw")) {
-    app.selection = middleOf(wanted, app.problem);
+    app.selection = tellingCell(wanted, app.problem);
   }
   const at = app.selection.index;
   if (app.selection.array === "dx" && app.channel !== "all") at[2] = app.channel;
@@ -106,7 +119,7 @@ function keepSelection() {
 function computeSpoilt() {
   const { mistake, problem, dtype } = app;
   app.spoilt = mistake && applies(mistake, problem.geometry) ? spoiltArray(problem, mistake, dtype) : null;
-  if (!app.spoilt && app.selection.array === "spoilt") app.selection = middleOf("dx", problem);
+  if (!app.spoilt && app.selection.array === "spoilt") app.selection = tellingCell("dx", problem);
 }
 
 function setView(view) {
@@ -126,10 +139,11 @@ function setDirection(direction) {
 
 function setMistake(id) {
   app.mistake = MISTAKES.find((mistake) => mistake.id === id) ?? null;
-  if (app.selection.array === "spoilt") app.selection = middleOf("dx", app.problem);
+  if (app.mistake) app.view = "arrays"; // where what it computes is shown
+  if (app.selection.array === "spoilt") app.selection = tellingCell("dx", app.problem);
   computeSpoilt();
   const first = app.spoilt?.wrong.indexOf(true) ?? -1;
-  if (first >= 0 && app.view === "arrays") {
+  if (first >= 0) {
     app.selection = { array: "spoilt", index: indicesOf(app.spoilt.shape)[first] };
   }
   renderAll();
@@ -420,7 +434,6 @@ listenToTheme();
 listenToControls();
 listenToView();
 listenToTerms();
-byId("geometry").open = matchMedia("(min-width: 1000px)").matches;
 addEventListener("resize", () => app.view === "full" && placeWindow(app));
 computeSpoilt();
 setView(app.view);

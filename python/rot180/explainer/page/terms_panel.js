@@ -1,6 +1,7 @@
 // What a cell is made of, in words and numbers.
 
 const LONGEST_SPOKEN = 12;
+const MOST_SMALL_CELLS = 49;
 
 // What the selected cell shows: its terms, their sum, and the kernel's number to compare with.
 function explained(app) {
@@ -57,6 +58,7 @@ function termsPanel(app) {
       element("span", { class: "amount" }, shortNumber(term.value)),
     );
   });
+  const picture = pairsPicture(app, cell, count);
   const scaled = scale === 1 ? "" : ` × ${fullNumber(scale, "float64")}`;
   return [
     element(
@@ -66,6 +68,7 @@ function termsPanel(app) {
       element("span", { class: "equals" }, ` = ${full}`),
     ),
     element("p", { class: "formula" }, FORMULAS[cell.kind]),
+    picture,
     terms.length
       ? element("ol", { class: "terms", tabindex: 0, "aria-label": `Terms of ${name}` }, rows)
       : element("p", { class: "none" }, "No window reads this pixel: the sum has no term, it is 0."),
@@ -77,6 +80,63 @@ function termsPanel(app) {
     ),
     element("p", { class: "check" }, checkText(app, cell, sum)),
   ];
+}
+
+// The two arrays that the terms multiply, cut to the cells that take part: the order of the numbers
+// is the same in both, or turned round. For dx the turned kernel stands beside them.
+function pairsPicture(app, { terms, kind, spoilt }, count) {
+  const products = terms.filter(({ factors }) => factors.length === 2);
+  if (!products.length) return null;
+  const [first] = products;
+  const slice = products.filter(({ factors }) =>
+    factors.every(({ index }, at) =>
+      index.slice(2).join() === first.factors[at].index.slice(2).join(),
+    ),
+  );
+  const grids = first.factors.map(({ array, index }, at) => {
+    const caption = `${array}[:,:,${index.slice(2).join(",")}]`;
+    return smallGrid(app, caption, slice, at, count, false);
+  });
+  if (kind === "dx" && !spoilt) {
+    grids.push(
+      element("span", { class: "turn-sign" }, "↻"),
+      smallGrid(app, "turned", slice, 1, count, true),
+    );
+  }
+  return element("div", { class: "pairs", "aria-hidden": "true" }, grids);
+}
+
+// One of the two; a kernel is shown whole, an image where the terms lie.
+function smallGrid(app, caption, terms, at, count, turned) {
+  const marks = new Map(
+    terms.map(({ number, factors }) => [factors[at].index.slice(0, 2).join(), { number, ...factors[at] }]),
+  );
+  const { array } = terms[0].factors[at];
+  const spans = [0, 1].map((axis) => {
+    if (array === "w") return range(0, app.problem.geometry.axes[axis].kernel);
+    const places = terms.map(({ factors }) => factors[at].index[axis]);
+    return range(Math.min(...places), Math.max(...places) + 1);
+  });
+  if (sizeOf(spans.map(({ length }) => length)) > MOST_SMALL_CELLS) return null;
+  const [rows, columns] = turned ? spans.map((span) => span.toReversed()) : spans;
+  const cells = rows.flatMap((row) =>
+    columns.map((column) => {
+      const mark = marks.get(`${row},${column}`);
+      if (!mark) return element("i", {});
+      const colour = markColour(mark.number, count);
+      return element(
+        "i",
+        { style: { background: colour.background, color: colour.text } },
+        String(mark.number),
+      );
+    }),
+  );
+  return element(
+    "div",
+    { class: "small" },
+    element("div", { class: "small-caption" }, caption),
+    element("div", { class: "small-grid", style: { "--columns": columns.length } }, cells),
+  );
 }
 
 function checkText(app, { spoilt, terms, value, name, kind }, sum) {
