@@ -23,6 +23,7 @@ extensions = [
     "mathml",  # from here on, those of docs/extensions
     "api_pages",
     "mistake_pages",
+    "commands",
     "explainer",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}

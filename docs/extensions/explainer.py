@@ -39,6 +39,7 @@ class Explainer(SphinxDirective):
     )
 
     def run(self) -> list[nodes.Node]:
+        """Return the frame."""
         name = self.arguments[0]
         path = Path(self.env.app.outdir, FOLDER, f"{name}.html")
         path.parent.mkdir(parents=True, exist_ok=True)

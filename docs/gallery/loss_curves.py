@@ -30,14 +30,12 @@ def draw(path: Path, wrong: Sequence[float], right: Sequence[float]) -> None:
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
     axes.legend(frameon=False, labelcolor="linecolor")
-    with mpl.rc_context({"svg.hashsalt": "rot180", "svg.fonttype": "none"}):
-        with atomic_write(path) as file:
-            figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    style = {"svg.hashsalt": "rot180", "svg.fonttype": "none"}
+    with mpl.rc_context(style), atomic_write(path) as file:
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
 
 
 def _smoothed(losses: Sequence[float]) -> list[float]:
     finite = np.minimum(np.nan_to_num(losses, nan=1e9, posinf=1e9), 1e9)
     half = SMOOTHED // 2
-    return [
-        float(np.mean(finite[max(0, i - half) : i + half + 1])) for i in range(len(finite))
-    ]
+    return [float(np.mean(finite[max(0, i - half) : i + half + 1])) for i in range(len(finite))]

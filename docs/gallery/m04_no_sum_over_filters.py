@@ -15,21 +15,19 @@ def backward(x, w, dy, stride=1, padding=0):
     _, rows, columns, _ = dy.shape
     border = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     x_padded = np.pad(x, border)
-    dx_padded = np.zeros_like(x_padded)
     dw = np.zeros_like(w)
-    db = np.zeros_like(w[0, 0, 0])
 
     for k in range(filters):
+        delta = dy[:, :, :, k, np.newaxis]
         of_filter = np.zeros_like(x_padded)
-        for i in range(rows):
-            for j in range(columns):
-                top, left = i * stride, j * stride
-                delta = dy[:, i, j, k].reshape(-1, 1, 1, 1)
-                window = x_padded[:, top : top + kernel_h, left : left + kernel_w]
-                dw[:, :, :, k] += (delta * window).sum(axis=0)
-                of_filter[:, top : top + kernel_h, left : left + kernel_w] += delta * w[:, :, :, k]
+        for r in range(kernel_h):
+            for s in range(kernel_w):
+                down = slice(r, r + stride * rows, stride)
+                across = slice(s, s + stride * columns, stride)
+                of_filter[:, down, across] += delta * w[r, s, :, k]
+                dw[r, s, :, k] = (x_padded[:, down, across] * delta).sum(axis=(0, 1, 2))
         dx_padded = of_filter  # += was meant
-        db[k] = dy[:, :, :, k].sum()
 
     dx = dx_padded[:, padding : padding + height, padding : padding + width]
+    db = dy.sum(axis=(0, 1, 2))
     return dx, dw, db

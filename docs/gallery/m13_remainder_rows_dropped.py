@@ -19,7 +19,7 @@ def correlate(x, w):
 
 
 def backward(x, w, dy, stride=1, padding=0):
-    batch, height, width, _ = x.shape
+    batch = x.shape[0]
     kernel_h, kernel_w = w.shape[:2]
     _, rows, columns, filters = dy.shape
     border = ((0, 0), (padding, padding), (padding, padding), (0, 0))
@@ -32,7 +32,8 @@ def backward(x, w, dy, stride=1, padding=0):
     around = ((0, 0), (kernel_h - 1, kernel_h - 1), (kernel_w - 1, kernel_w - 1), (0, 0))
     turned = w[::-1, ::-1].swapaxes(2, 3)
     full = correlate(np.pad(spread, around), turned)
-    dx = full[:, padding : padding + height, padding : padding + width]  # may end too early
+    # Right while the stride divides; else zeros belong behind the last row and column.
+    dx = full[:, padding : full.shape[1] - padding, padding : full.shape[2] - padding]
 
     # dw: each window of x times the dy that it made.
     windows = sliding_window_view(x_padded, (kernel_h, kernel_w), axis=(1, 2))

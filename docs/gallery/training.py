@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from exhibits import Exhibit
+from threadpoolctl import threadpool_limits
 
 import rot180
 from rot180 import functional
@@ -133,10 +134,7 @@ class _Network:
         geometry = parts.geometry
         self.options = [
             {"stride": 2, "padding": 1},
-            {
-                name: getattr(geometry, name)
-                for name in ("stride", "padding", "dilation", "groups")
-            },
+            {name: getattr(geometry, name) for name in ("stride", "padding", "dilation", "groups")},
         ]
         rng = np.random.default_rng(1)
         first, second = FILTERS
@@ -297,6 +295,11 @@ def _right_stepper(parts: Parts, tensors: list[Any]) -> Callable[[list[Any]], No
 @lru_cache
 def train(parts: Parts) -> Run:
     """Train for STEPS steps, or until the loss is NaN or the shapes do not fit."""
+    with threadpool_limits(1):  # threads of BLAS only wait for one another at this size
+        return _train(parts)
+
+
+def _train(parts: Parts) -> Run:
     network = _Network(parts)
     step = _stepper(parts, network)
     losses: list[float] = []
