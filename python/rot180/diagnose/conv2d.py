@@ -284,15 +284,17 @@ class _Judgement:
                     refused.append((probe, error))
                 elif problem is None:
                     problem = f"{self.name} {error}. That was with {probe}"
-        for probe, error in refused[:1]:
-            self.notes.append(f"not judged with {probe}: it {error}")
+        if refused:
+            first, reason = refused[0]
+            self.notes.append(f"not judged with {first}: it {reason}")
         return problem
 
     def _judge_gradient(self, name: str) -> Finding:
         observed = self.observations[name]
         observations = [observation for _, observation in observed]
         finding = judge(observations)
-        self.notes += precision_notes(observations)
+        if finding.right:
+            self.notes += precision_notes(observations)
         if finding.right or finding.mistakes:
             return finding
         probe, wrong = next((p, o) for p, o in observed if not is_right(o))
@@ -346,13 +348,13 @@ class _Judgement:
         """Call the backward; return its gradients."""
         result, changed = self.backward(self._arguments(convolution, probe))
         self.changed += changed
-        received = {}
-        for name, value in gradients(result, self.returns).items():
-            array, dtype = number_array(name, value)
-            if dtype is None:
-                self.lists.append(name)
-            received[name] = self._received(array, dtype)
-        return received
+        try:
+            returned = gradients(result, self.returns)
+            arrays = {name: number_array(name, value) for name, value in returned.items()}
+        except UnusableError as problem:
+            raise UnusableError(f"{self.name} {problem}") from None
+        self.lists += [name for name, (_, dtype) in arrays.items() if dtype is None]
+        return {name: self._received(*made) for name, made in arrays.items()}
 
     def _output(self, probe: Probe) -> Received:
         assert self.forward is not None

@@ -94,8 +94,9 @@ def conv2d_arrays(
     given = {"x": x, "w": w, "dy": dy, "dx": dx, "dw": dw, "db": db, "y": y, "bias": bias}
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     try:
-        arrays = {name: _numbers(name, a, digits) for name, a in given.items() if a is not None}
-        dump = _Dump(arrays, options, checked(layout, weight_layout), activation)
+        arrays = {name: _numbers(name, a) for name, a in given.items() if a is not None}
+        layouts = checked(layout, weight_layout)
+        dump = _Dump(arrays, options, layouts, activation, _written(digits))
         return dump.diagnosis()
     except (UnusableError, ValueError, TypeError) as problem:
         return Diagnosis((), str(problem))
@@ -110,6 +111,7 @@ class _Dump:
         options: dict[str, Any],
         layouts: tuple[str, str],
         activation: str | None,
+        written: float,
     ) -> None:
         if activation is not None and activation not in ACTIVATIONS:
             raise ValueError(
@@ -118,7 +120,7 @@ class _Dump:
         self.raw = {name: array for name, (array, _) in arrays.items()}
         self.eps = {name: eps for name, (_, eps) in arrays.items()}
         self.options, self.activation = options, activation
-        self.layouts = layouts
+        self.layouts, self.written = layouts, written
         self.notes: list[str] = []
         self._expect_what_is_needed()
         self.layout = _layout(self.raw, *layouts)
@@ -133,7 +135,8 @@ class _Dump:
             observation = self._observation(name)
             finding = judge([observation])
             judged.append(finding)
-            self.notes += precision_notes([observation])
+            if finding.right:
+                self.notes += precision_notes([observation])
         self.notes += true_convolution_note(judged, "y" in self.raw)
         self._note_what_cannot_be_seen([f.array for f in judged if f.right and f.array != "y"])
         return Diagnosis(tuple(judged), notes=tuple(self.notes))
@@ -290,15 +293,14 @@ class _Dump:
                 as_given.bias,
                 self.activation,
             ),
-            Received(self.raw["y"], self.layout, self.eps["y"]),
+            self._received("y"),
         )
         return [Finding("y", False, (), forward_facts([observation], observation))]
 
     def _makes(self, convolution: Convolution) -> bool:
         """Whether y is this convolution's, but for a bias that was not given."""
         y = self.layout.to_ours("dy", self.raw["y"])
-        received = Received(self.raw["y"], self.layout, self.eps["y"])
-        observation = Observation("y", convolution, received)
+        observation = Observation("y", convolution, self._received("y"))
         room = ROOM * observation.levels[-1]
         z = convolution.correlation
         candidates = [z] if self.activation is None else [activate(z, self.activation), z]
@@ -313,9 +315,11 @@ class _Dump:
         )
 
     def _observation(self, name: str) -> Observation:
-        eps = max(self.eps[name], *(self.eps[n] for n in ("x", "w", "dy") if n in self.eps), 0.0)
-        received = Received(self.raw[name], self.layout, eps, self.convolution.flipped)
-        return Observation(name, self.convolution, received)
+        return Observation(name, self.convolution, self._received(name))
+
+    def _received(self, name: str) -> Received:
+        flipped = name == "dw" and self.convolution.flipped
+        return Received(self.raw[name], self.layout, self.eps[name], flipped, self.written)
 
     def _note_what_cannot_be_seen(self, right: list[str]) -> None:
         """Say what these sizes hide, where all is right."""
@@ -349,17 +353,24 @@ def _hidden(variant: Variant, observation: Observation) -> bool:
     ):
         return False
     recipe = with_changes(variant.changes)
-    made = recipe and make(variant.gradient, recipe, observation.convolution)
-    return bool(made) and observation.misfit(made) <= ROOM * observation.levels[-1]
+    if recipe is None:
+        return False
+    made = make(variant.gradient, recipe, observation.convolution)
+    return observation.misfit(made) <= ROOM * observation.levels[-1]
 
 
-def _numbers(name: str, value: ArrayLike, digits: int | None) -> tuple[Array, float]:
+def _numbers(name: str, value: ArrayLike) -> tuple[Array, float]:
     try:
         array, dtype = number_array(name, value)
     except UnusableError:
         raise UnusableError(f"{name} does not hold real numbers") from None
     eps = EPS32 if dtype in ("float32", "float16") else EPS64
-    return array, eps if digits is None else max(EPS64, 10.0 ** (1 - digits))
+    return array, eps
+
+
+def _written(digits: int | None) -> float:
+    """Return the relative rounding of that many digits; fewer than five tell too little."""
+    return 0.0 if digits is None else 10.0 ** (1 - max(digits, 5))
 
 
 def _layout(raw: dict[str, Array], image: str, weight: str) -> Layout:

@@ -263,7 +263,7 @@ def _where(observation: Observation, actual: Array) -> Iterator[str]:
         yield from _phases(observation, wrong)
     for axis, name in enumerate(AXES[form]):
         others = tuple(i for i in range(4) if i != axis)
-        bad = wrong.any(axis=others)
+        bad: Array = np.any(wrong, axis=others)
         if 0 < bad.sum() < len(bad) and not (form != "w" and axis in (1, 2)):
             what = {"N": "image", "C": "channel", "K": "filter", "KH": "kernel row"}.get(
                 name, "kernel column"
@@ -273,9 +273,8 @@ def _where(observation: Observation, actual: Array) -> Iterator[str]:
 
 def _borders(wrong: Array) -> Iterator[str]:
     """Whether all wrong pixels lie near some edges."""
-    rows, columns = (wrong.any(axis=axes) for axes in ((0, 2, 3), (0, 1, 3)))
-    height, width = len(rows), len(columns)
-    pixels = wrong.any(axis=(0, 3))
+    pixels: Array = np.any(wrong, axis=(0, 3))
+    height, width = pixels.shape
     for depth in range(1, (min(height, width) + 1) // 2):
         inner = pixels[depth : height - depth, depth : width - depth]
         if inner.size and not inner.any():

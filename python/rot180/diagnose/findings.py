@@ -54,8 +54,13 @@ def judge(observations: list[Observation], smallest: Observation | None = None) 
 
 
 def precision_notes(observations: list[Observation]) -> list[str]:
-    """Return a note where an array is right, but in coarser numbers than those of the inputs."""
+    """Return a note where an array that is right was computed in coarse numbers."""
     name = observations[0].gradient
+    if not all(map(is_right, observations)):
+        return [
+            f"{name} is right, but its long sums lost digits in single precision: "
+            "add up in double precision, or in blocks"
+        ]
     fine = [o for o in observations if is_right(o) and o.levels[0] < EPS32]
     if any(o.misfit(o.right) > ROOM * o.levels[0] for o in fine):
         return [f"{name} was computed in single precision, which is no mistake"]
