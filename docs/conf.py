@@ -8,6 +8,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "extensions"), str(HERE / "gallery")]
 
+from sphinx.application import Sphinx  # noqa: E402
+
 import rot180  # noqa: E402
 
 project = "rot180"
@@ -27,8 +29,7 @@ extensions = [
     "explainer",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["gallery", "extensions"]
-nitpicky = False
+exclude_patterns = ["gallery", "extensions", "decisions/README.md"]
 
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
@@ -37,6 +38,7 @@ autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc says it
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_google_docstring = False
+napoleon_use_param = False
 napoleon_use_rtype = False
 napoleon_preprocess_types = False
 
@@ -49,3 +51,23 @@ html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "friendly"
 pygments_dark_style = "native"
+
+
+# Links that lead to files of the repository on GitHub, and to pages here.
+MOVED = {
+    "../../bench/RESULTS.md": "../results.md",
+    "../docs/": "",
+    "[shapes.py](shapes.py)": "`bench/shapes.py`",
+}
+
+
+def setup(app: Sphinx) -> None:
+    """Let what was written to be read in the repository be read here too."""
+    app.connect("source-read", _links_within_the_site)
+
+
+def _links_within_the_site(app: Sphinx, name: str, content: list[str]) -> None:
+    if name == "results":
+        content[0] = (HERE.parent / "bench" / "RESULTS.md").read_text()
+    for there, here in MOVED.items():
+        content[0] = content[0].replace(there, here)

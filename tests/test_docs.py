@@ -10,7 +10,23 @@ import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "mistakes" not in path.parts)
-QUESTIONS = """rotation correlation-or-convolution stride-in-backward caffe-col2im channels-back  bias-gradient activation-derivative softmax-delta pooling weight-sharing exploding-gradients  ceil-and-clamp vectorise adam-and-backprop full-mode""".split()
+QUESTIONS = [
+    "rotation",
+    "correlation-or-convolution",
+    "stride-in-backward",
+    "caffe-col2im",
+    "channels-back",
+    "bias-gradient",
+    "activation-derivative",
+    "softmax-delta",
+    "pooling",
+    "weight-sharing",
+    "exploding-gradients",
+    "ceil-and-clamp",
+    "vectorise",
+    "adam-and-backprop",
+    "full-mode",
+]
 
 
 def blocks(path: Path, language: str) -> list[str]:

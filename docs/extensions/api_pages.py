@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -69,7 +71,22 @@ def _names(module: object) -> list[str]:
     ]
 
 
+def escape_formulas(
+    app: Sphinx, what: str, name: str, of: Any, options: Any, lines: list[str]
+) -> None:
+    """Keep a * b and |d| as they are: docstrings are for terminals too, and emphasise nothing."""
+    in_example = False
+    for i, line in enumerate(lines):
+        in_example = bool(line.strip()) and (in_example or line.lstrip().startswith(">>>"))
+        if not in_example:
+            parts = re.split(r"(`+[^`]*`+)", line)
+            lines[i] = "".join(
+                part if part.startswith("`") else re.sub(r"([*|])", r"\\\1", part) for part in parts
+            )
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Write the pages before Sphinx looks for them."""
     app.connect("builder-inited", write_pages)
+    app.connect("autodoc-process-docstring", escape_formulas, priority=100)  # before napoleon
     return {"parallel_read_safe": True, "parallel_write_safe": True}

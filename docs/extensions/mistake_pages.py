@@ -23,7 +23,7 @@ CATALOGUE = {
 
 
 def write_pages(app: Sphinx) -> None:
-    """Write mistakes/<name>.md and .svg, and mistakes/table.md for the gallery's own page."""
+    """Write mistakes/<name>.md and .svg, and mistakes/table.inc for the gallery's own page."""
     folder = Path(app.srcdir, "mistakes")
     folder.mkdir(exist_ok=True)
     rows: dict[str, list[str]] = {section: [] for section in CATALOGUE}
@@ -41,7 +41,7 @@ def write_pages(app: Sphinx) -> None:
         rows[section].append(_row(exhibit, wrong, right))
     head = "| | mistake | loss at the end | accuracy |\n|---|---|---|---|"
     tables = [f"## {section}\n\n{head}\n" + "\n".join(rows[section]) for section in rows]
-    _write(folder / "table.md", "\n\n".join(tables) + "\n")
+    _write(folder / "table.inc", "\n\n".join(tables) + "\n")
 
 
 def _name(exhibit: Exhibit) -> str:
