@@ -73,9 +73,12 @@ class Recipe:
 
 RIGHT = Recipe()
 
+# What is still done where something else is computed.
+WITH_ANY_FORM = {"form", "derivative", "positions", "batch", "sign"}
+
 
 def with_changes(*changes: dict[str, Any]) -> Recipe | None:
-    """Return a recipe with all these changes; None where two of them change one field.
+    """Return a recipe with all these changes; None where they do not go together.
 
     A change to a field of `Meetings` is named "meetings.step" and so on.
     """
@@ -85,6 +88,8 @@ def with_changes(*changes: dict[str, Any]) -> Recipe | None:
             if name in values:
                 return None
             values[name] = value
+    if "form" in values and not set(values) <= WITH_ANY_FORM:
+        return None
     inner = {name[9:]: value for name, value in values.items() if name.startswith("meetings.")}
     outer = {name: value for name, value in values.items() if not name.startswith("meetings.")}
     return Recipe(meetings=Meetings(**inner), **outer)
