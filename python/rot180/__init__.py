@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         optim,
         reference,
     )
+    from rot180.gradient_check import gradcheck
     from rot180.history import History
     from rot180.layers import (
         ELU,
@@ -131,6 +132,7 @@ __all__ = [
     "full_mode_size",
     "functional",
     "get_num_threads",
+    "gradcheck",
     "im2col",
     "init",
     "instruction_set",
@@ -166,7 +168,7 @@ _MODULES = (
     "optim",
     "reference",
 )
-_HOMES = ("runtime", "layers", "history", "trainer", "teaching")
+_HOMES = ("runtime", "layers", "history", "trainer", "teaching", "gradient_check")
 
 
 def __getattr__(name: str) -> Any:
