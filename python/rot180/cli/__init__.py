@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 for success, 1 when training failed or a gradient is wrong, 2 for a wrong argument or file (told in a line on
-        stderr), 130 after Ctrl-C.
+        0 for success, 1 when training failed or a gradient is wrong, 2 for a wrong argument or
+        file (told in a line on stderr), 130 after Ctrl-C.
     """
     try:
         arguments = _parser().parse_args(argv)

@@ -1,4 +1,4 @@
-"""Calling a user's function: which parameters it has, and whether what it returned can be judged."""
+"""Calling a user's function: which parameters it has, and what it returned."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ class Function:
     ----------
     call : the function
     parameters : for each argument of NAMES that it takes, the parameter's name
+    positional : arguments that it does not take by name
     rest : whether it takes any keyword, ``**options``
     """
 
@@ -81,15 +82,15 @@ class Function:
             self.rest and argument in ("stride", "padding", "dilation", "groups")
         )
 
-    def __call__(self, arguments: Mapping[str, Any]) -> Any:
+    def __call__(self, arguments: Mapping[str, Any]) -> tuple[Any, list[str]]:
         """Call it with those of the arguments that it takes, copied.
+
+        Returns what it returned, and the names of the parameters that it changed in place.
 
         Raises
         ------
         RaisedError
             If it raises anything.
-        UnusableError
-            If it changes an array that it was given.
         """
         copies = {
             name: value.copy() if isinstance(value, np.ndarray) else value
@@ -108,18 +109,21 @@ class Function:
             raise
         except BaseException as error:
             raise RaisedError(error) from None
-        for name, value in copies.items():
-            if isinstance(value, np.ndarray) and not np.array_equal(value, arguments[name]):
-                parameter = self.parameters.get(name, name)
-                raise UnusableError(
-                    f"changes {parameter}, which it was given: the caller's array is overwritten, "
-                    f"so work on a copy, {parameter} = {parameter}.copy()"
-                )
-        return result
+        changed = [
+            self.parameters.get(name, name)
+            for name, value in copies.items()
+            if isinstance(value, np.ndarray) and not np.array_equal(value, arguments[name])
+        ]
+        return result, changed
 
 
-def understand(call: Any, needed: Sequence[str], what: str) -> Function:
-    """Find out by which names a function takes its arguments.
+def understand(
+    call: Any,
+    what: str,
+    needed: Sequence[str],
+    names: Mapping[str, Sequence[str]] = NAMES,
+) -> Function:
+    """Find out by which of these names a function takes its arguments.
 
     Raises
     ------
@@ -127,14 +131,14 @@ def understand(call: Any, needed: Sequence[str], what: str) -> Function:
         If it is no function, or if a parameter without a default has a name that is not known.
     """
     if not callable(call):
-        raise UnusableError(
-            f"is {type(call).__name__} {call!r:.60}, not a function: pass {what} as a function"
-        )
+        raise UnusableError(f"the {what} is a {type(call).__name__}, expected a function")
+    name = getattr(call, "__qualname__", type(call).__name__)
     try:
         parameters = inspect.signature(call).parameters.values()
     except (TypeError, ValueError):
         raise UnusableError(
-            f"does not tell its parameters: wrap it, def backward({', '.join(needed)}): ..."
+            f"{name} does not tell its parameters: wrap it, "
+            f"def {what}({', '.join(needed)}): return {name}(...)"
         ) from None
     found: dict[str, str] = {}
     positional, unknown, rest = [], [], False
@@ -145,7 +149,7 @@ def understand(call: Any, needed: Sequence[str], what: str) -> Function:
         if parameter.kind is parameter.VAR_POSITIONAL:
             continue
         plain = parameter.name.lower().replace("_", "")
-        argument = next((name for name, known in NAMES.items() if plain in known), None)
+        argument = next((name for name, known in names.items() if plain in known), None)
         if argument is None or argument in found:
             if parameter.default is parameter.empty:
                 unknown.append(parameter.name)
@@ -154,10 +158,10 @@ def understand(call: Any, needed: Sequence[str], what: str) -> Function:
         if parameter.kind is parameter.POSITIONAL_ONLY:
             positional.append(argument)
     if unknown:
-        known = ", ".join(f"{name} ({', '.join(NAMES[name][:4])})" for name in NAMES)
+        known = ", ".join(f"{name} ({', '.join(names[name][:4])})" for name in names)
         raise UnusableError(
-            f"has the parameter{'s' * (len(unknown) > 1)} {', '.join(unknown)}, whose meaning is "
-            f"not known: rename, or wrap it in a function with some of these: {known}"
+            f"{name} has the parameter{'s' * (len(unknown) > 1)} {', '.join(unknown)}, and what is "
+            f"meant is not known: rename, or wrap it in a function with some of these: {known}"
         )
     return Function(call, found, tuple(positional), rest)
 

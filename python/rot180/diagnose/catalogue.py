@@ -1,4 +1,4 @@
-"""The mistakes that people make in the backward pass of a convolution, each with its wrong gradient.
+"""The mistakes that people make in a convolution's backward pass, each with its wrong gradient.
 
 M1 to M21 of the catalogue, in the forms in which they are met. A `Variant` is one form: what is
 said of it, and the changes to a right recipe that make it.

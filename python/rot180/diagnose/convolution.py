@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -55,6 +56,10 @@ class Convolution:
             "groups": geometry.groups,
         }
 
+    def turned(self) -> Convolution:
+        """Return the true convolution with the same numbers: w is the kernel turned."""
+        return replace(self, w=self.w[::-1, ::-1], y=None, flipped=not self.flipped)
+
     @cached_property
     def correlation(self) -> Array:
         """The cross-correlation of x with w, and the bias where there is one."""
@@ -67,7 +72,7 @@ class Convolution:
 
     @cached_property
     def delta(self) -> Array:
-        """dy through the activation's derivative."""
+        """Return dy through the activation's derivative."""
         if self.activation is None:
             return self.dy
         return activate_grad_input(self.dy, self.activation, self.output)
@@ -88,21 +93,25 @@ class Convolution:
         return activate_grad_input(np.ones_like(self.dy), self.activation, values)
 
     def right(self, gradient: str) -> Array:
-        """The right dx, dw or db."""
+        """Return the right dx, dw or db; or y."""
         return self._right[gradient]
 
     @cached_property
     def _right(self) -> _Gradients:
-        return _Gradients(self, self.x, self.w, self.delta)
+        gradients = _Gradients(self, self.x, self.w, self.delta)
+        gradients["y"] = self.output
+        return gradients
 
     def largest(self, gradient: str) -> float:
         """The largest sum of absolute terms in dx, dw or db: what rounding is measured by."""
-        value = float(np.max(self._absolute[gradient], initial=0.0))
-        return value
+        return float(np.max(self._absolute[gradient], initial=0.0))
 
     @cached_property
     def _absolute(self) -> _Gradients:
-        return _Gradients(self, abs(self.x), abs(self.w), abs(self.delta))
+        x, w = abs(self.x), abs(self.w)
+        gradients = _Gradients(self, x, w, abs(self.delta))
+        gradients["y"] = reference.conv2d(x, w, **self.options)
+        return gradients
 
     def terms(self, gradient: str) -> int:
         """How many products the longest sum of dx, dw or db adds up."""
@@ -110,6 +119,8 @@ class Convolution:
         if gradient == "dx":
             kernel_h, kernel_w = self.geometry.weight_shape[:2]
             return kernel_h * kernel_w * filters // self.geometry.groups
+        if gradient == "y":
+            return math.prod(self.geometry.weight_shape[:3])
         return batch * out_height * out_width
 
 

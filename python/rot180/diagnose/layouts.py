@@ -2,82 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rot180.diagnose.convolution import Array
 
-OURS = ("NHWC", "HWIO")
+IMAGE, WEIGHT = "NHWC", "HWIO"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a user's arrays are laid out.
+    """How a user's arrays are laid out; axes of one entry may be missing.
 
     Attributes
     ----------
-    image : a permutation of "NHWC", for x, dy, y and dx
-    weight : a permutation of "HWIO", for w and dw; I counts the channels of one group
-    axes : of an image: 4 for a batch, 3 for one image, 2 for one channel of one image
+    x, dy : letters of "NHWC" in some order: "NCHW", "HWC" for one image, "HW" for one channel
+    w : letters of "HWIO" in some order; I counts the channels of one group
     """
 
-    image: str = "NHWC"
-    weight: str = "HWIO"
-    axes: int = 4
+    x: str = IMAGE
+    w: str = WEIGHT
+    dy: str = IMAGE
 
-    def __post_init__(self) -> None:
-        for name, value, letters in (
-            ("layout", self.image, "NHWC"),
-            ("weight_layout", self.weight, "HWIO"),
-        ):
-            if not isinstance(value, str) or sorted(value) != sorted(letters):
-                raise ValueError(
-                    f"{name} is {value!r}: expected the letters {letters} in some order"
-                )
-        if self.axes not in (2, 3, 4):
-            raise ValueError(f"ndim is {self.axes!r}: expected 4 (a batch), 3 (one image) or 2")
+    def to_ours(self, form: str, array: Array) -> Array | None:
+        """Return an array of the user's with all four axes in our order.
 
-    def image_to_ours(self, array: Array) -> Array | None:
-        """Return an image of the user's as (N, H, W, C); None where it has other axes."""
-        if array.ndim == self.axes + 1 and len(array) == 1:
+        `form` is "x", "dy" or "w". None where the array has other axes.
+        """
+        theirs, ours = self._axes(form)
+        while array.ndim > len(theirs) and array.shape[0] == 1:
             array = array[0]  # a batch of one where one image was meant
-        if array.ndim != self.axes:
+        if array.ndim != len(theirs):
             return None
-        if array.ndim == 2:
-            return array[np.newaxis, :, :, np.newaxis]
-        if array.ndim == 3:
-            order = [axis for axis in self.image if axis != "N"]
-            return array.transpose([order.index(axis) for axis in "HWC"])[np.newaxis]
-        return array.transpose([self.image.index(axis) for axis in "NHWC"])
+        there = [axis for axis in ours if axis in theirs]
+        array = array.transpose([theirs.index(axis) for axis in there])
+        return np.expand_dims(array, [ours.index(axis) for axis in ours if axis not in theirs])
 
-    def image_to_theirs(self, array: Array) -> Array:
-        """Return (N, H, W, C) as an image of the user's."""
-        if self.axes == 2:
-            return np.ascontiguousarray(array[0, :, :, 0])
-        if self.axes == 3:
-            order = [axis for axis in self.image if axis != "N"]
-            return np.ascontiguousarray(array[0].transpose(["HWC".index(a) for a in order]))
-        return np.ascontiguousarray(array.transpose(["NHWC".index(a) for a in self.image]))
+    def to_theirs(self, form: str, array: Array) -> Array:
+        """Return an array of ours as the user lays it out."""
+        theirs, ours = self._axes(form)
+        array = array.squeeze(tuple(ours.index(axis) for axis in ours if axis not in theirs))
+        there = [axis for axis in ours if axis in theirs]
+        return np.ascontiguousarray(array.transpose([there.index(axis) for axis in theirs]))
 
-    def weight_to_ours(self, array: Array) -> Array | None:
-        """Return a kernel of the user's as (KH, KW, C / groups, K)."""
-        if array.ndim == 2 and self.axes == 2:
-            return array[:, :, np.newaxis, np.newaxis]
-        if array.ndim != 4:
-            return None
-        return array.transpose([self.weight.index(axis) for axis in "HWIO"])
+    def shape(self, form: str, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape that an array of ours has for the user."""
+        return self.index(form, shape)
 
-    def weight_to_theirs(self, array: Array) -> Array:
-        """Return (KH, KW, C / groups, K) as a kernel of the user's."""
-        if self.axes == 2:
-            return np.ascontiguousarray(array[:, :, 0, 0])
-        return np.ascontiguousarray(array.transpose(["HWIO".index(a) for a in self.weight]))
+    def index(self, form: str, index: Sequence[int]) -> tuple[int, ...]:
+        """Return the index that a number in an array of ours has for the user."""
+        theirs, ours = self._axes(form)
+        return tuple(index[ours.index(axis)] for axis in theirs)
 
-    def shape_to_theirs(self, form: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape that an array of ours of that form has for the user."""
-        if form == "x":
-            return self.image_to_theirs(np.empty(shape, np.int8)).shape
-        if form == "w":
-            return self.weight_to_theirs(np.empty(shape, np.int8)).shape
-        return shape
+    def _axes(self, form: str) -> tuple[str, str]:
+        return {"x": (self.x, IMAGE), "dy": (self.dy, IMAGE), "w": (self.w, WEIGHT)}[form]
+
+
+def checked(layout: object, weight_layout: object) -> tuple[str, str]:
+    """Return both as they are, or raise ValueError: permutations of NHWC and of HWIO."""
+    for name, value, letters in (
+        ("layout", layout, IMAGE),
+        ("weight_layout", weight_layout, WEIGHT),
+    ):
+        if not isinstance(value, str) or sorted(value) != sorted(letters):
+            raise ValueError(f"{name} is {value!r}: expected the letters {letters} in some order")
+    return str(layout), str(weight_layout)
+
+
+def without(axes: str, missing: str) -> str:
+    """Return the axes but for those that are missing."""
+    return "".join(axis for axis in axes if axis not in missing)

@@ -92,9 +92,9 @@ class Meetings:
             tap = r if turned else axis.kernel - 1 - r
             met[tap, p, i] += 1
         if self.kept == "last window":
-            met *= _last(met.any(axis=0), axis=1)
+            met *= _last(met.max(axis=0) > 0, axis=1)
         elif self.kept == "last tap":
-            met *= _last(met.any(axis=2), axis=0)[:, :, np.newaxis]
+            met *= _last(met.max(axis=2) > 0, axis=0)[:, :, np.newaxis]
         elif self.kept == "last output":
             met[:, :, :-1] = 0
         elif self.kept == "whole windows":
@@ -154,4 +154,5 @@ def axes(geometry: Conv2dGeometry) -> tuple[Axis, Axis]:
 def _last(present: Array, axis: int) -> Array:
     """Keep of the entries that are set along an axis the last one."""
     after = np.flip(np.cumsum(np.flip(present, axis), axis), axis)
-    return present & (after == 1)
+    last: Array = present & (after == 1)
+    return last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,15 @@ class Probe:
         )
 
     @property
+    def possible(self) -> bool:
+        """Whether a window fits into the padded image."""
+        try:
+            self.convolution()
+        except ValueError:
+            return False
+        return True
+
+    @property
     def options(self) -> dict[str, Any]:
         """Stride, padding, dilation and groups."""
         return {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}
@@ -59,7 +68,8 @@ class Probe:
     ) -> Convolution:
         """Draw the numbers: integers from -4 to 4, none of them 0, the same each time.
 
-        With an activation z is made small, so that no derivative vanishes.
+        With an activation z is made small, so that no derivative vanishes. Where the forward is a
+        true convolution, the same numbers are those of the kernel turned by 180 degrees.
         """
         geometry = conv2d_geometry(
             (self.batch, self.height, self.width, self.channels),
@@ -74,12 +84,13 @@ class Probe:
         x, w, dy = map(
             integers, (geometry.input_shape, geometry.weight_shape, geometry.output_shape)
         )
-        b = integers((self.filters,)) if bias or activation else None
+        b = integers((self.filters,)) if bias else None
         if activation:
             # Sums of n products of about 2.7 * 2.7: z is then about 1.
             spread = 8 * (self.kernel_h * self.kernel_w * self.channels / self.groups) ** 0.5
             power = 2.0 ** round(np.log2(spread))
-            w, b = w / power, b / 8
+            w = w / power
+            b = None if b is None else b / 8
         y = None
         if activation:
             y = reference.conv2d(x, w, b, activation=activation, **self.options)
@@ -110,6 +121,10 @@ class Limits:
         if self.one_channel:
             changes |= {"channels": 1, "filters": 1}
         return replace(probe, **changes)
+
+    def also(self, other: Limits) -> Limits:
+        """Return both limits together."""
+        return Limits(*(getattr(self, f.name) or getattr(other, f.name) for f in fields(Limits)))
 
     def __str__(self) -> str:
         said = [
@@ -171,16 +186,34 @@ AWKWARD = (
 )
 
 # With numbers for rows and columns, or for each side, which many functions do not take.
-UNEVEN = (
+ROWS_AND_COLUMNS = (
     Probe(height=8, width=9, stride=(2, 3)),
     Probe(height=5, width=6, padding=(1, 2)),
     Probe(height=9, width=10, dilation=(2, 1)),
     Probe(height=7, width=9, stride=(3, 2), padding=(2, 1)),
 )
-SIDED = (
+SIDES = (
     Probe(height=5, width=6, padding=((1, 0), (0, 2))),
     Probe(height=7, width=8, stride=(2, 3), padding=((2, 1), (0, 2))),
 )
+
+ALL = (*SIMPLE, *AWKWARD, *ROWS_AND_COLUMNS, *SIDES)
+
+
+def smaller(probe: Probe) -> Iterator[Probe]:
+    """Yield probes that are a little smaller than this one, and possible."""
+    for name in ("batch", "channels", "filters", "height", "width", "kernel_h", "kernel_w"):
+        value = getattr(probe, name)
+        step = probe.groups if name in ("channels", "filters") else 1
+        for fewer in dict.fromkeys((step, value - step)):
+            if 0 < fewer < value:
+                changed = replace(probe, **{name: fewer})
+                if changed.possible:
+                    yield changed
+    for name in probe.parameters:
+        changed = replace(probe, **{name: 0 if name == "padding" else 1})
+        if changed.possible:
+            yield changed
 
 
 def within(probes: tuple[Probe, ...], limits: Limits, accepted: frozenset[str]) -> Iterator[Probe]:

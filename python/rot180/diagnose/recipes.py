@@ -14,6 +14,8 @@ import numpy as np
 from rot180.diagnose.convolution import Array, Convolution
 from rot180.diagnose.meetings import Meetings, axes, matrix
 
+RIGHT_MEETINGS = Meetings()
+
 
 class Made(NamedTuple):
     """A gradient that a recipe made.
@@ -47,11 +49,11 @@ class Recipe:
     sign : 1 or -1
     written : the result is written "as is", or with two axes exchanged: "hw" as a whole, "hw read"
         and "hw written" in memory that has the right shape, and likewise "io", "io read", "oi read"
-    form : what is computed at all: "right", or one of `FORMS`
+    form : what is computed at all: "right", or what `_other_form` and `_db` know
     """
 
     derivative: str = "once"
-    meetings: Meetings = Meetings()
+    meetings: Meetings = RIGHT_MEETINGS
     turned_rows: bool = True
     turned_columns: bool = True
     channels: str = "all"

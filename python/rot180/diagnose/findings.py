@@ -1,0 +1,124 @@
+"""From what was observed of one gradient to what is said of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rot180.diagnose import probes
+from rot180.diagnose.catalogue import VARIANTS
+from rot180.diagnose.diagnosis import Finding, Mistake
+from rot180.diagnose.facts import facts_of_one, facts_of_probes, is_right
+from rot180.diagnose.matching import (
+    EPS32,
+    ROOM,
+    Match,
+    Observation,
+    Search,
+    search,
+)
+from rot180.diagnose.recipes import Made, make, with_changes
+
+MOST_ALTERNATIVES = 4
+
+
+def judge(observations: list[Observation], smallest: Observation | None = None) -> Finding:
+    """Return what is found of a gradient on these probes, which go from simple to awkward.
+
+    `smallest` is the one whose cells are told; else the first that is wrong.
+    """
+    gradient = observations[0].gradient
+    found = search(observations)
+    if not found.matches:
+        facts = list(facts_of_probes(observations))
+        wrong = smallest or next(o for o in observations if not is_right(o))
+        if wrong.told:
+            facts.append(f"the smallest probe that shows it: {wrong.told}")
+        facts += facts_of_one(wrong)
+        if not found.complete:
+            facts.append("not every pair of mistakes was tried: the arrays are large")
+        return Finding(gradient, False, (), tuple(facts))
+    if not found.matches[0].variants:
+        return Finding(gradient, True)
+    flipped = observations[0].convolution.flipped
+    told: dict[tuple[Mistake, ...], Match] = {}
+    for match in found.matches:
+        told.setdefault(tuple(variant.told(flipped) for variant in match.variants), match)
+    first, *others = told
+    return Finding(
+        gradient,
+        False,
+        first,
+        tuple(_cannot_tell(list(told.values()), found)),
+        tuple(others[:MOST_ALTERNATIVES]),
+    )
+
+
+def precision_notes(observations: list[Observation]) -> list[str]:
+    """Return a note where an array that is right was computed in coarse numbers."""
+    name = observations[0].gradient
+    if not all(map(is_right, observations)):
+        return [
+            f"{name} is right, but its long sums lost digits in single precision: "
+            "add up in double precision, or in blocks"
+        ]
+    fine = [o for o in observations if is_right(o) and o.levels[0] < EPS32]
+    if any(o.misfit(o.right) > ROOM * o.levels[0] for o in fine):
+        return [f"{name} was computed in single precision, which is no mistake"]
+    return []
+
+
+def forward_facts(observations: list[Observation], wrong: Observation) -> tuple[str, ...]:
+    """Return what is known of a forward that is neither a correlation nor a true convolution."""
+    return (
+        "neither a cross-correlation nor a true convolution; the gradients are judged as those of "
+        + ("a true convolution" if wrong.convolution.flipped else "a cross-correlation"),
+        *facts_of_probes(observations),
+        *([f"the smallest probe that shows it: {wrong.told}"] if wrong.told else []),
+        *facts_of_one(wrong),
+    )
+
+
+def true_convolution_note(findings: list[Finding], forward_is_known: bool) -> list[str]:
+    """Say it where dx and dw are both those of a true convolution."""
+    found = {finding.array: finding.mistakes for finding in findings}
+    if forward_is_known or any(found.get(v.gradient) != (v.mistake,) for v in OF_A_CORRELATION):
+        return []
+    return [
+        "both dx and dw are those of a true convolution, whose forward turns the kernel: if yours "
+        "does, nothing is wrong. Give the forward as well, and they are judged by it"
+    ]
+
+
+# Both are right where the forward is a true convolution.
+OF_A_CORRELATION = [variant for variant in VARIANTS if variant.true_convolution is not None]
+
+
+def _cannot_tell(matches: list[Match], found: Search) -> list[str]:
+    """Say which probe would tell several matches apart."""
+    if len(matches) < 2:
+        return []
+    what = "it" if len(matches) == 2 else "them"
+    more = len(matches) - 1 - MOST_ALTERNATIVES
+    hidden = f" (and {more} more are possible)" if more > 0 else ""
+    for probe in probes.ALL:
+        if _differ(matches[: MOST_ALTERNATIVES + 1], probe):
+            return [f"these numbers cannot tell {what} apart{hidden}: this would: {probe}"]
+    return [f"these numbers cannot tell {what} apart{hidden}"]
+
+
+def _differ(matches: list[Match], probe: probes.Probe) -> bool:
+    """Whether all of the matches would make different arrays on a probe."""
+    activation = any(v.seen_with == "an activation" for m in matches for v in m.variants)
+    convolution = probe.convolution("sigmoid" if activation else None)
+    made: list[Made] = []
+    for match in matches:
+        recipe = with_changes(*(variant.changes for variant in match.variants))
+        result = recipe and make(match.variants[0].gradient, recipe, convolution)
+        if not result or any(_same(result, other) for other in made):
+            return False
+        made.append(result)
+    return True
+
+
+def _same(a: Made, b: Made) -> bool:
+    return a.values.shape == b.values.shape and np.allclose(a.values, b.values)
