@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         reference,
     )
     from rot180.explainer import explain
+    from rot180.gradient_check import gradcheck
     from rot180.history import History
     from rot180.layers import (
         ELU,
@@ -133,6 +134,7 @@ __all__ = [
     "full_mode_size",
     "functional",
     "get_num_threads",
+    "gradcheck",
     "im2col",
     "init",
     "instruction_set",
@@ -168,7 +170,7 @@ _MODULES = (
     "optim",
     "reference",
 )
-_HOMES = ("runtime", "layers", "history", "trainer", "teaching", "explainer")
+_HOMES = ("runtime", "layers", "history", "trainer", "teaching", "explainer", "gradient_check")
 
 
 def __getattr__(name: str) -> Any:

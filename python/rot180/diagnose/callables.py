@@ -117,8 +117,13 @@ class Function:
         return result, changed
 
 
-def understand(call: Any, what: str, needed: Sequence[str]) -> Function:
-    """Find out by which names a function takes its arguments.
+def understand(
+    call: Any,
+    what: str,
+    needed: Sequence[str],
+    names: Mapping[str, Sequence[str]] = NAMES,
+) -> Function:
+    """Find out by which of these names a function takes its arguments.
 
     Raises
     ------
@@ -144,7 +149,7 @@ def understand(call: Any, what: str, needed: Sequence[str]) -> Function:
         if parameter.kind is parameter.VAR_POSITIONAL:
             continue
         plain = parameter.name.lower().replace("_", "")
-        argument = next((name for name, known in NAMES.items() if plain in known), None)
+        argument = next((name for name, known in names.items() if plain in known), None)
         if argument is None or argument in found:
             if parameter.default is parameter.empty:
                 unknown.append(parameter.name)
@@ -153,7 +158,7 @@ def understand(call: Any, what: str, needed: Sequence[str]) -> Function:
         if parameter.kind is parameter.POSITIONAL_ONLY:
             positional.append(argument)
     if unknown:
-        known = ", ".join(f"{name} ({', '.join(NAMES[name][:4])})" for name in NAMES)
+        known = ", ".join(f"{name} ({', '.join(names[name][:4])})" for name in names)
         raise UnusableError(
             f"{name} has the parameter{'s' * (len(unknown) > 1)} {', '.join(unknown)}, and what is "
             f"meant is not known: rename, or wrap it in a function with some of these: {known}"

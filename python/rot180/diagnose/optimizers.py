@@ -147,7 +147,8 @@ def adam_trajectory(
     >>> import numpy as np
     >>> from rot180 import diagnose
     >>> param, grad = np.array([1.0, -2.0]), np.array([3.0, 0.5])
-    >>> went = [param, param + 1e-3 * np.sign(grad), param + 2e-3 * np.sign(grad)]
+    >>> step = 1e-3 * grad / (np.abs(grad) + 1e-8)
+    >>> went = [param, param + step, param + 2 * step]
     >>> [mistake.name for mistake in diagnose.adam_trajectory(went, [grad, grad]).mistakes]
     ['the step is added instead of subtracted']
     """

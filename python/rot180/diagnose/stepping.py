@@ -137,7 +137,7 @@ def _arguments(fn: Function) -> dict[str, inspect.Parameter] | None:
 def is_step(fn: Function, order: Sequence[str]) -> bool:
     """Whether fn takes one step itself: it has a gradient among its arguments, or many of them."""
     arguments = _arguments(fn)
-    if inspect.isclass(fn):
+    if inspect.isclass(inspect.unwrap(fn)):
         return False
     if arguments is None:
         return True
