@@ -52,7 +52,9 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the arrays, compute the passes, write the page."""
-    options = {name: getattr(arguments, name) for name in ("stride", "padding", "dilation", "groups")}
+    options = {
+        name: getattr(arguments, name) for name in ("stride", "padding", "dilation", "groups")
+    }
     x, w, dy, b = example_arrays(
         arguments.input, arguments.kernel, arguments.filters, seed=arguments.seed, **options
     )

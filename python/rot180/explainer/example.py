@@ -34,9 +34,7 @@ def example_arrays(
     ((5, 5, 2), (3, 3, 2, 4), (3, 3, 4), (4,))
     """
     weight_shape = (*kernel_size, max(input_shape[2] // groups, 1), filters)
-    geometry = conv2d_geometry(
-        (1, *input_shape), weight_shape, stride, padding, dilation, groups
-    )
+    geometry = conv2d_geometry((1, *input_shape), weight_shape, stride, padding, dilation, groups)
     rng = np.random.default_rng(seed)
     x = rng.integers(1, 6, input_shape).astype(float)
     w = rng.choice([-2.0, -1.0, 1.0, 2.0, 3.0], weight_shape)

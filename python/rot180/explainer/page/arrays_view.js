@@ -117,11 +117,11 @@ function differs(app, index) {
 function biasGrid(shown, kind) {
   const { app, name, shape } = shown;
   return captioned(
-    "filters",
+    app.filter === "all" ? "filters" : "filter",
     sliceGrid({
       ...shown,
       rows: [""],
-      columns: range(0, shape[0]),
+      columns: app.filter === "all" ? range(0, shape[0]) : [app.filter],
       at: (_, k) => [k],
       label: `${kind}, ${MEANINGS[kind]}`,
       kindOf: (_, k) => (name === "spoilt" ? differs(app, [k]) : ""),

@@ -12,12 +12,28 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// Puts the focus back on a choice that was drawn anew.
+function focusChoice(label, value) {
+  const names = [`${label}:${value}`, label].map((name) => `[data-choice="${name}"]`);
+  document.querySelector(names.join(", ")).focus();
+}
+
 function byId(id) {
   return document.getElementById(id);
 }
 
-// A row of buttons of which one is pressed.
+const MOST_BUTTONS = 9;
+
+// A row of buttons of which one is pressed; a list to choose from where there would be many.
 function choice(label, options, current, choose) {
+  if (options.length > MOST_BUTTONS) {
+    const list = element(
+      "select",
+      { "data-choice": label, onchange: () => choose(options[list.selectedIndex][0]) },
+      options.map(([value, text]) => element("option", { selected: value === current }, text)),
+    );
+    return element("label", { class: "choice" }, element("span", { class: "choice-label" }, label), list);
+  }
   return element(
     "div",
     { class: "choice", role: "group", "aria-label": label },

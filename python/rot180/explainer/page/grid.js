@@ -151,6 +151,7 @@ function lightTerms(terms, count) {
 function clearLight() {
   for (const cell of document.querySelectorAll("td.lit, td.selected")) {
     cell.classList.remove("lit", "selected");
+    cell.removeAttribute("aria-selected");
     delete cell.dataset.mark;
   }
 }

@@ -1,7 +1,7 @@
 // Mistakes of the catalogue: what each would have computed, cell by cell, and why it is wrong.
 //
 // A mistake says which array it spoils, the terms that a cell then has (`terms`, of a problem and
-// an index), what their sum is multiplied by (`scale`), the shape of the spoilt array if it is
+// an index), what their sum is multiplied or divided by (`factor`, `divisor`), the shape of the spoilt array if it is
 // another (`shape`), which right cell a cell should equal (`place`, null for none), and what to
 // change where the mistake does not show (`needs`).
 
@@ -130,7 +130,7 @@ const MISTAKES = [
     title: "mean over the positions instead of the sum",
     array: "dw",
     terms: TERMS.dw,
-    scale: ({ axes }) => 1 / (axes[0].out * axes[1].out),
+    divisor: ({ axes }) => axes[0].out * axes[1].out,
     why: "The same weight acts at every position and changes the loss through each: derivatives add, nothing divides by OH·OW.",
     needs: "more than one window",
   },
@@ -139,7 +139,7 @@ const MISTAKES = [
     title: "counted once for each weight of the kernel",
     array: "db",
     terms: TERMS.db,
-    scale: ({ axes }) => axes[0].kernel * axes[1].kernel,
+    factor: ({ axes }) => axes[0].kernel * axes[1].kernel,
     why: "The bias is added once to each output, not once for each tap: db is the plain sum of dy.",
     needs: "a kernel larger than 1×1",
   },
@@ -332,8 +332,11 @@ function spoiltTerms(problem, mistake, index) {
 }
 
 function sumOfSpoilt(problem, mistake, index, dtype) {
-  const scale = mistake.scale?.(problem.geometry) ?? 1;
-  return rounded(scale * sumOf(spoiltTerms(problem, mistake, index)), dtype);
+  return rounded(scaledSum(problem, mistake, spoiltTerms(problem, mistake, index)), dtype);
+}
+
+function scaledSum({ geometry }, mistake, terms) {
+  return (sumOf(terms) * (mistake.factor?.(geometry) ?? 1)) / (mistake.divisor?.(geometry) ?? 1);
 }
 
 function applies(mistake, geometry) {

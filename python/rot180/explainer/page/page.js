@@ -134,7 +134,7 @@ function setDirection(direction) {
   app.direction = direction;
   keepSelection();
   renderAll();
-  byId("view").querySelector(`[data-choice="Direction:${direction}"]`).focus();
+  focusChoice("Direction", direction);
 }
 
 function setMistake(id) {
@@ -153,8 +153,7 @@ function setChannel(which, value) {
   app[which] = value;
   keepSelection();
   renderAll();
-  const label = which === "channel" ? "Channel" : "Filter";
-  byId("channels").querySelector(`[data-choice="${label}:${value}"]`).focus();
+  focusChoice(which === "channel" ? "Channel" : "Filter", value);
 }
 
 function setTurned(turned) {
@@ -217,7 +216,7 @@ function renderAll() {
 
 function setViewAndFocus(view) {
   setView(view);
-  byId("views").querySelector(`[data-choice="View:${view}"]`).focus();
+  focusChoice("View", view);
 }
 
 function renderView() {
@@ -234,7 +233,10 @@ function showSelection() {
   clearLight();
   const { terms, kind } = explained(app);
   lightTerms(terms, highestNumber(app.problem.geometry, kind));
-  for (const cell of cellsOf(app.selection)) cell.classList.add("selected");
+  for (const cell of cellsOf(app.selection)) {
+    cell.classList.add("selected");
+    cell.setAttribute("aria-selected", "true");
+  }
   if (app.view === "full") placeWindow(app);
   if (app.view === "matrix") lightMatrix(app);
   byId("terms").replaceChildren(...termsPanel(app));
@@ -299,12 +301,13 @@ function setPinned(pinned) {
 function listenToView() {
   const view = byId("view");
   const valueUnder = (event) => event.target.closest?.("td[data-array]");
-  let pointed = null;
+  let pointer = null;
   view.addEventListener("mousemove", (event) => {
     const cell = valueUnder(event);
     // A layout that changes under a pointer at rest is no pointing.
-    if (cell === pointed || (!event.movementX && !event.movementY)) return;
-    pointed = cell;
+    const place = `${event.screenX} ${event.screenY}`;
+    if (place === pointer) return;
+    pointer = place;
     if (cell && !(app.pinned && isResult(cell))) visit(cell);
   });
   view.addEventListener("focusin", (event) => {

@@ -13,7 +13,11 @@ function explained(app) {
       name: cellName(mistake.array, index),
       kind: mistake.array,
       terms: spoiltTerms(app.problem, mistake, index),
-      scale: mistake.scale?.(geometry) ?? 1,
+      scale: mistake.factor
+        ? ` × ${mistake.factor(geometry)}`
+        : mistake.divisor
+          ? ` ÷ ${mistake.divisor(geometry)}`
+          : "",
       value: valueAt(app.spoilt, index),
       spoilt: true,
     };
@@ -22,7 +26,7 @@ function explained(app) {
     name: cellName(array, index),
     kind: array,
     terms: TERMS[array](app.problem, index),
-    scale: 1,
+    scale: "",
     value: valueAt(app.problem.arrays[array], index),
     spoilt: false,
   };
@@ -45,7 +49,7 @@ function termsPanel(app) {
   const { name, terms, scale, value } = cell;
   const count = highestNumber(app.problem.geometry, cell.kind);
   const full = fullNumber(value, app.dtype);
-  const sum = sumOf(terms);
+  const sum = cell.spoilt ? scaledSum(app.problem, app.mistake, terms) : sumOf(terms);
   const rows = terms.map((term, at) => {
     const colour = term.number === null ? null : markColour(term.number, count);
     const style = colour && { "--mark": colour.background, "--mark-text": colour.text };
@@ -59,7 +63,6 @@ function termsPanel(app) {
     );
   });
   const picture = pairsPicture(app, cell, count);
-  const scaled = scale === 1 ? "" : ` × ${fullNumber(scale, "float64")}`;
   return [
     element(
       "h2",
@@ -71,15 +74,21 @@ function termsPanel(app) {
     picture,
     terms.length
       ? element("ol", { class: "terms", tabindex: 0, "aria-label": `Terms of ${name}` }, rows)
-      : element("p", { class: "none" }, "No window reads this pixel: the sum has no term, it is 0."),
+      : element("p", { class: "none" }, emptySum(cell)),
     element(
       "p",
-      { class: "sum", "data-sum": String(scale * sum), "data-terms": terms.length },
-      element("span", {}, `sum of ${terms.length} ${terms.length === 1 ? "term" : "terms"}${scaled}`),
+      { class: "sum", "data-sum": String(sum), "data-terms": terms.length },
+      element("span", {}, `sum of ${terms.length} ${terms.length === 1 ? "term" : "terms"}${scale}`),
       element("strong", {}, full),
     ),
     element("p", { class: "check" }, checkText(app, cell, sum)),
   ];
+}
+
+function emptySum({ kind, spoilt }) {
+  return kind === "dx" && !spoilt
+    ? "No window reads this pixel: the sum has no term, it is 0."
+    : "The sum has no term: it is 0.";
 }
 
 // The two arrays that the terms multiply, cut to the cells that take part: the order of the numbers
@@ -93,47 +102,57 @@ function pairsPicture(app, { terms, kind, spoilt }, count) {
       index.slice(2).join() === first.factors[at].index.slice(2).join(),
     ),
   );
-  const grids = first.factors.map(({ array, index }, at) => {
-    const caption = `${array}[:,:,${index.slice(2).join(",")}]`;
-    return smallGrid(app, caption, slice, at, count, false);
-  });
+  const spans = first.factors.map((_, at) => smallSpans(app, slice, at));
+  const isSmall = (pair) => sizeOf(pair.map(({ length }) => length)) <= MOST_SMALL_CELLS;
+  if (!spans.every(isSmall)) return null;
+  const grids = first.factors.map(({ array, index }, at) =>
+    smallGrid(`${array}[:,:,${index.slice(2).join(",")}]`, slice, at, count, spans[at]),
+  );
   if (kind === "dx" && !spoilt) {
+    const turned = spans[1].map((span) => span.toReversed());
     grids.push(
       element("span", { class: "turn-sign" }, "↻"),
-      smallGrid(app, "turned", slice, 1, count, true),
+      smallGrid("turned", slice, 1, count, turned),
     );
   }
-  return element("div", { class: "pairs", "aria-hidden": "true" }, grids);
+  const columns = Math.max(...spans.map(([, across]) => across.length));
+  const size = Math.min(Math.max(Math.floor(76 / columns) - 2, 12), 22); // three fit side by side
+  return element(
+    "div",
+    {
+      class: "pairs",
+      "aria-hidden": "true",
+      style: { "--small": `${size}px`, "--font": `${Math.max(size / 2, 8)}px` },
+    },
+    grids,
+  );
 }
 
-// One of the two; a kernel is shown whole, an image where the terms lie.
-function smallGrid(app, caption, terms, at, count, turned) {
-  const marks = new Map(
-    terms.map(({ number, factors }) => [factors[at].index.slice(0, 2).join(), { number, ...factors[at] }]),
-  );
+// Rows and columns of one of the two: all of a kernel, those of an image where the terms lie.
+function smallSpans(app, terms, at) {
   const { array } = terms[0].factors[at];
-  const spans = [0, 1].map((axis) => {
+  return [0, 1].map((axis) => {
     if (array === "w") return range(0, app.problem.geometry.axes[axis].kernel);
     const places = terms.map(({ factors }) => factors[at].index[axis]);
     return range(Math.min(...places), Math.max(...places) + 1);
   });
-  if (sizeOf(spans.map(({ length }) => length)) > MOST_SMALL_CELLS) return null;
-  const [rows, columns] = turned ? spans.map((span) => span.toReversed()) : spans;
+}
+
+function smallGrid(caption, terms, at, count, [rows, columns]) {
+  const numbers = new Map(
+    terms.map(({ number, factors }) => [factors[at].index.slice(0, 2).join(), number]),
+  );
   const cells = rows.flatMap((row) =>
     columns.map((column) => {
-      const mark = marks.get(`${row},${column}`);
-      if (!mark) return element("i", {});
-      const colour = markColour(mark.number, count);
-      return element(
-        "i",
-        { style: { background: colour.background, color: colour.text } },
-        String(mark.number),
-      );
+      const number = numbers.get(`${row},${column}`);
+      if (number === undefined) return element("i");
+      const { background, text } = markColour(number, count);
+      return element("i", { style: { background, color: text } }, String(number));
     }),
   );
   return element(
     "div",
-    { class: "small" },
+    {},
     element("div", { class: "small-caption" }, caption),
     element("div", { class: "small-grid", style: { "--columns": columns.length } }, cells),
   );
@@ -145,11 +164,11 @@ function checkText(app, { spoilt, terms, value, name, kind }, sum) {
     const place = rightPlace(app.problem.geometry, app.mistake, index);
     const right = app.problem.arrays[kind];
     if (!place.every((i, axis) => i >= 0 && i < right.shape[axis])) {
-      return `✗ There is no ${cellName(kind, place)}.`;
+      return `✗ ${kind} has no such cell.`;
     }
     const wanted = valueAt(right, place);
     return Object.is(value + 0, wanted + 0)
-      ? "The right value, by luck."
+      ? `The same as the right ${cellName(kind, place)}.`
       : `✗ ${cellName(kind, place)} is ${fullNumber(wanted, app.dtype)}.`;
   }
   if (!app.fromKernels) return "Computed by this page, since you changed the geometry.";
