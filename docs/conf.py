@@ -50,7 +50,7 @@ html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "friendly"
-pygments_dark_style = "native"
+pygments_dark_style = "github-dark"
 
 
 # Links that lead to files of the repository on GitHub, and to pages here.

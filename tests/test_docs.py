@@ -29,33 +29,36 @@ QUESTIONS = [
 ]
 
 
-def blocks(path: Path, language: str) -> list[str]:
-    """Return what stands between the fences of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
+def blocks(path: Path) -> list[tuple[str, str]]:
+    """Return language and text of a page's examples: what is Python and no fragment of it."""
+    fenced = re.compile(r"^```(pycon|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    return fenced.findall(path.read_text())
 
 
 def named(path: Path) -> str:
     return path.relative_to(DOCS).with_suffix("").as_posix()
 
 
-@pytest.mark.parametrize("path", [p for p in PAGES if blocks(p, "pycon")], ids=named)
+@pytest.mark.parametrize("path", [path for path in PAGES if blocks(path)], ids=named)
 def test_examples(path, algorithm, tmp_path, monkeypatch):
     """A page's examples run one after the other, and print what the page says."""
     algorithm("auto")
     monkeypatch.chdir(tmp_path)
     names: dict = {}
-    for block in blocks(path, "pycon"):
-        test = doctest.DocTestParser().get_doctest(block, names, named(path), str(path), 0)
+    for language, text in blocks(path):
+        if language == "python":
+            exec(text, names)
+            continue
+        test = doctest.DocTestParser().get_doctest(text, names, named(path), str(path), 0)
         assert test.examples
         said: list[str] = []
-        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-        runner.run(test, out=said.append, clear_globs=False)
+        doctest.DocTestRunner().run(test, out=said.append, clear_globs=False)
         assert not said, "".join(said)
         names = test.globs
 
 
 def test_every_question_has_its_page():
-    assert {path.stem for path in (DOCS / "questions").glob("*.md")} == set(QUESTIONS)
+    assert {path.stem for path in (DOCS / "questions").glob("*.md")} == {"index", *QUESTIONS}
 
 
 @pytest.mark.parametrize("slug", QUESTIONS)

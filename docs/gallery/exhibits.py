@@ -83,7 +83,9 @@ class Exhibit:
     @property
     def symptom(self) -> str:
         """What somebody who made it sees."""
-        return self._paragraphs[-1].removeprefix("Symptom: ")
+        text = self._paragraphs[-1].removeprefix("Symptom: ")
+        is_name = text.split()[0] in ("dx", "dw", "db", "y")
+        return text if is_name else text[0].upper() + text[1:]
 
     @property
     def _paragraphs(self) -> list[str]:

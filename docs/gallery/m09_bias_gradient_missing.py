@@ -1,5 +1,8 @@
 """db stays zero: the biases are never trained.
 
+The bias is a parameter like the weights. Its gradient is the sum of delta over batch and positions;
+here it was allocated, returned, and never computed.
+
 Symptom: the biases keep their first value. The network learns almost as well, which is why nobody
 notices.
 """
