@@ -222,9 +222,25 @@ class _Judgement:
             self.limits = tried
             return first
         raise UnusableError(
-            f"{self.name} {last}. That was on the simplest probe: {simplest}. Call it with such "
-            "arrays yourself, and mend that first"
+            f"{self.name} {last}. That was on the simplest probe: {simplest}. "
+            + (self._other_layout() or "Call it with such arrays yourself, and mend that first")
         )
+
+    def _other_layout(self) -> str | None:
+        """Say with which of the usual layouts the function does not raise."""
+        said = self.layout
+        for image, weight in (("NCHW", "OIHW"), ("NHWC", "HWIO"), ("NCHW", "HWIO")):
+            missing = "".join(axis for axis in "NC" if axis not in said.x)
+            self.layout = Layout(without(image, missing), said.w, without(image, missing))
+            if "I" in said.w:
+                self.layout = replace(self.layout, w=weight)
+            probe = self.limits.within(probes.WIDEST)
+            try:
+                self._call(self._convolution(probe), probe)
+            except UnusableError:
+                continue
+            return f"It does not raise with layout {image} and weight layout {weight}: pass these"
+        return None
 
     def _kept_from_call_to_call(self, first: dict[str, Received]) -> list[str]:
         """Return the gradients that grow by the same amount with each equal call."""
@@ -283,14 +299,21 @@ class _Judgement:
         """Call the function on all probes; return what it cannot do and does not refuse."""
         problem = None
         refused: dict[str, RaisedError] = {}
+        uneven = False
         for probe in self._probes(self.backward):
             try:
                 self._observe(probe)
             except RaisedError as error:
-                if probe in self._optional or error.refused:
+                if probe in self._optional:
+                    uneven = True
+                elif error.refused:
                     refused.setdefault(probe.told_options, error)
                 elif problem is None:
                     problem = f"{self.name} {error}. That was with {probe}"
+        if uneven:
+            self.notes.append(
+                "judged with one number for stride, padding and dilation: a pair raised an error"
+            )
         if refused:
             first, *others = refused
             also = f" (nor with {len(others)} others)" if others else ""
