@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,13 @@ from rot180.diagnose.callables import UnusableError, number_array
 from rot180.diagnose.catalogue import Variant
 from rot180.diagnose.convolution import GRADIENTS, Array, Convolution
 from rot180.diagnose.diagnosis import Diagnosis, Finding
-from rot180.diagnose.findings import forward_facts, judge, precision_notes, true_convolution_note
+from rot180.diagnose.findings import (
+    forward_facts,
+    judge,
+    precision_notes,
+    smallest_facts,
+    true_convolution_note,
+)
 from rot180.diagnose.layouts import Layout, checked, without
 from rot180.diagnose.matching import EPS32, EPS64, ROOM, Observation, Received, variants_of
 from rot180.diagnose.recipes import Made, make, with_changes
@@ -134,6 +141,8 @@ class _Dump:
                 continue
             observation = self._observation(name)
             finding = judge([observation])
+            if not finding.right and not finding.mistakes:
+                finding = replace(finding, facts=(*finding.facts, *smallest_facts(observation)))
             judged.append(finding)
             if finding.right:
                 self.notes += precision_notes([observation])
@@ -295,7 +304,7 @@ class _Dump:
             ),
             self._received("y"),
         )
-        return [Finding("y", False, (), forward_facts([observation], observation))]
+        return [Finding("y", False, (), forward_facts([observation]))]
 
     def _makes(self, convolution: Convolution) -> bool:
         """Whether y is this convolution's, but for a bias that was not given."""

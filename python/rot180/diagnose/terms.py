@@ -29,7 +29,7 @@ def written_out(
         " * ".join(_number(_value(*factor, convolution)) for factor in term) for term in shown
     ]
     name = cell(gradient, index, layout)
-    expected = float((convolution.right(gradient))[tuple(index)])
+    expected = float(convolution.right(gradient)[tuple(index)])
     if gradient == "y" and convolution.activation:
         name = "z" + name[1:]
         expected = float(convolution.correlation[tuple(index)])
