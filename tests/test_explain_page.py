@@ -44,7 +44,7 @@ CASES = {
 # Every number on the page, by array and index; in all channels.
 READ_ARRAYS = """() => {
     for (const name of ["Channel", "Filter"]) {
-        document.querySelector(`[data-choice="${name}:all"]`)?.click();
+        document.querySelector(`[data-choice="${name}:all"][aria-pressed="false"]`)?.click();
     }
     const arrays = {};
     for (const { dataset } of document.querySelectorAll("#view td[data-array]")) {
@@ -584,6 +584,17 @@ class TestMistakes:
         page.select_option("#mistake", "")
         assert not page.is_visible("#why")
         assert page.locator("td[data-array=spoilt]").count() == 0
+
+    def test_the_full_mode_view_shows_it_too(self, show):
+        case = CASES["stride and padding"]
+        page = show(explain_case(case, view="full", mistake="M14"))
+        assert page.locator(".full-result td[data-array=spoilt]").count() == 2 * 7 * 7
+        page.select_option("#mistake", "M1")
+        assert page.locator(".full-result td.wrong").count() > 0
+        page.locator("td[data-array=spoilt][data-index='0,1,0']").focus()
+        assert page.text_content("#readout").startswith("dx[0,1,0], mistaken = ")
+        page.select_option("#mistake", "M20")  # of dw, which is shown elsewhere
+        assert page.get_attribute("[data-choice='View:arrays']", "aria-pressed") == "true"
 
     def test_it_follows_the_geometry(self, show):
         page = show(explain_case(CASES["stride and padding"], mistake="M12"))

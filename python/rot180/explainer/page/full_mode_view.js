@@ -29,7 +29,12 @@ function fullModeView(app) {
         ),
       ),
       sign("="),
-      element("div", { class: "full-result" }, croppedFigure(app, c)),
+      element(
+        "div",
+        { class: "full-result" },
+        croppedFigure(app, c),
+        app.mistake?.array === "dx" && app.spoilt ? spoiltFigure(app) : null,
+      ),
     ),
   ];
 }

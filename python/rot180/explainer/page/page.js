@@ -139,11 +139,12 @@ function setDirection(direction) {
 
 function setMistake(id) {
   app.mistake = MISTAKES.find((mistake) => mistake.id === id) ?? null;
-  if (app.mistake) app.view = "arrays"; // where what it computes is shown
+  // Where what it computes is shown.
+  if (app.mistake && !(app.view === "full" && app.mistake.array === "dx")) app.view = "arrays";
   if (app.selection.array === "spoilt") app.selection = tellingCell("dx", app.problem);
   computeSpoilt();
   const first = app.spoilt?.wrong.indexOf(true) ?? -1;
-  if (first >= 0) {
+  if (first >= 0 && app.view === "arrays") {
     app.selection = { array: "spoilt", index: indicesOf(app.spoilt.shape)[first] };
   }
   renderAll();
@@ -276,10 +277,9 @@ function selectionOf(cell) {
 
 function isResult(cell) {
   const { array } = cell.dataset;
-  if (array === "spoilt") return true;
   if (app.view === "full") return array === "dx";
   if (app.view === "matrix") return array === (app.direction === "backward" ? "dx" : "y");
-  return RESULTS.includes(array);
+  return array === "spoilt" || RESULTS.includes(array);
 }
 
 function visit(cell) {
@@ -288,8 +288,9 @@ function visit(cell) {
     select(selectionOf(cell));
   } else {
     const { array, index } = selectionOf(cell);
-    const value = valueAt(app.problem.arrays[array], index);
-    byId("readout").textContent = `${cellName(array, index)} = ${fullNumber(value, app.dtype)}`;
+    const value = valueAt(array === "spoilt" ? app.spoilt : app.problem.arrays[array], index);
+    const name = array === "spoilt" ? `${cellName(app.mistake.array, index)}, mistaken` : cellName(array, index);
+    byId("readout").textContent = `${name} = ${fullNumber(value, app.dtype)}`;
   }
 }
 
