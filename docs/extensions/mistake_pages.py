@@ -91,9 +91,14 @@ def _training(exhibit: Exhibit, parts: Parts, wrong: Run, right: Run) -> list[st
     how = (
         "gradient descent" if parts.optimizer == "sgd" else "Adam"
     ) + f" with a learning rate of {parts.lr:g}"
+    network = (
+        "A dense layer and softmax learn the digits"
+        if parts.model is not None
+        else f"Two convolutions of {FILTERS[0]} and {FILTERS[1]} filters, a dense layer and "
+        "softmax learn the digits"
+    )
     setting = (
-        f"Two convolutions of {FILTERS[0]} and {FILTERS[1]} filters, a dense layer and softmax "
-        f"learn the digits: {STEPS} batches of {BATCH}, {how}. The two runs begin with the same "
+        f"{network}: {STEPS} batches of {BATCH}, {how}. The two runs begin with the same "
         "weights and see the same batches; only the mistake differs."
     )
     end = (

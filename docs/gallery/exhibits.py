@@ -15,23 +15,31 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from rot180 import diagnose
 
 HERE = Path(__file__).parent
 
+# Four digits, of 64 grey values each: a training step is judged by what it does to them.
+DIGITS = np.random.default_rng(0).uniform(size=(4, 64))
+LABELS = np.array([3, 1, 4, 1])
+
 # What is judged, by its name: the call of rot180.diagnose, and what it is told beside the function.
 JUDGES: dict[str, tuple[str, dict[str, Any]]] = {
     "backward": ("conv2d_backward", {}),
-    "sigmoid_backward": ("activation_backward", {"activation": "sigmoid"}),
+    "sigmoid_backward": ("activation_backward", {"name": "sigmoid"}),
     "max_pool_backward": ("max_pool2d_backward", {}),
     "avg_pool_backward": ("avg_pool2d_backward", {}),
     "softmax_cross_entropy_backward": ("softmax_cross_entropy_backward", {}),
+    "Model": ("training_step", {"x": "DIGITS", "y": "LABELS", "lr": 0.1}),
     "sgd_step": ("sgd", {}),
     "adam_step": ("adam", {}),
     "Adam": ("adam", {}),
     "adam_layer": ("adam_layer", {}),
     "adamw_step": ("adam", {"weight_decay": 0.01, "decoupled": True}),
 }
+_NAMED: dict[Any, Any] = {"DIGITS": DIGITS, "LABELS": LABELS}
 
 
 @dataclass(frozen=True)
@@ -104,16 +112,19 @@ class Exhibit:
     @property
     def call(self) -> str:
         """The call of its judge, as one would write it."""
-        options = "".join(f", {name}={value!r}" for name, value in self.options.items())
+        options = "".join(
+            f", {name}={value if value in _NAMED else repr(value)}"
+            for name, value in self.options.items()
+        )
         return f"rot180.diagnose.{JUDGES[self.kind][0]}({self.kind}{options})"
 
     def diagnosis(self) -> diagnose.Diagnosis:
         """What its judge says."""
         judge: Callable[..., diagnose.Diagnosis] = getattr(diagnose, JUDGES[self.kind][0])
-        return judge(self.function, **self.options)
+        options = {name: _NAMED.get(value, value) for name, value in self.options.items()}
+        return judge(self.function, **options)
 
 
 def exhibits() -> list[Exhibit]:
     """Return all of them, in the catalogue's order."""
-    found = [Exhibit(path) for path in sorted(HERE.glob("m[0-9][0-9]_*.py"))]
-    return [e for e in found if hasattr(diagnose, JUDGES[e.kind][0])]  # TODO
+    return [Exhibit(path) for path in sorted(HERE.glob("m[0-9][0-9]_*.py"))]

@@ -47,6 +47,7 @@ class Parts:
     optimizer: str = "sgd"
     step: Callable[..., Any] | None = None
     adam_layer: Callable[..., Any] | None = None
+    model: Callable[..., Any] | None = None
     lr: float = 0.1
     weight_decay: float = 0.0
 
@@ -79,6 +80,8 @@ def parts_with(exhibit: Exhibit) -> Parts:
         return Parts(loss_backward=function)
     if exhibit.kind == "sgd_step":
         return Parts(step=function)
+    if exhibit.kind == "Model":
+        return Parts(model=function, lr=1.0)
     if exhibit.kind == "adam_layer":
         return Parts(optimizer="adam", adam_layer=function, lr=0.005)
     decay = 0.1 if exhibit.kind == "adamw_step" else 0.0
@@ -87,6 +90,8 @@ def parts_with(exhibit: Exhibit) -> Parts:
 
 def without_mistake(parts: Parts) -> Parts:
     """Return the same training with every part right."""
+    if parts.model is not None:
+        return Parts(model=_SoftmaxRegression, lr=parts.lr)
     return Parts(
         parts.geometry, optimizer=parts.optimizer, lr=parts.lr, weight_decay=parts.weight_decay
     )
@@ -292,6 +297,41 @@ def _right_stepper(parts: Parts, tensors: list[Any]) -> Callable[[list[Any]], No
     return step
 
 
+class _SoftmaxRegression:
+    """Pixels, one dense layer, probabilities: what the models of the gallery should be."""
+
+    def __init__(self, features: int = 64, classes: int = 10, lr: float = 0.1) -> None:
+        self.lr = lr
+        self.params = [np.zeros((features, classes)), np.zeros(classes)]
+
+    def probabilities(self, x: Any) -> Any:
+        return functional.softmax(x @ self.params[0] + self.params[1])
+
+    def loss(self, x: Any, labels: Any) -> float:
+        return functional.softmax_cross_entropy(x @ self.params[0] + self.params[1], labels)[0]
+
+    def step(self, x: Any, labels: Any) -> None:
+        p = self.probabilities(x)
+        delta = functional.softmax_cross_entropy_grad_input(p, labels)
+        self.params[0] -= self.lr * x.T @ delta
+        self.params[1] -= self.lr * delta.sum(axis=0)
+
+
+def _train_model(parts: Parts) -> Run:
+    assert parts.model is not None
+    model = parts.model(lr=parts.lr)
+    losses: list[float] = []
+    with np.errstate(all="ignore"):
+        for x, labels in _batches():
+            flat = x.reshape(len(x), -1)
+            losses.append(float(model.loss(flat, labels)))
+            model.step(flat, labels)
+        digits = _digits()
+        images = digits.x_test.astype(float).reshape(len(digits.x_test), -1)
+        predicted = model.probabilities(images).argmax(axis=1)
+    return Run(losses, float(np.mean(predicted == digits.y_test)))
+
+
 @lru_cache
 def train(parts: Parts) -> Run:
     """Train for STEPS steps, or until the loss is NaN or the shapes do not fit."""
@@ -300,6 +340,8 @@ def train(parts: Parts) -> Run:
 
 
 def _train(parts: Parts) -> Run:
+    if parts.model is not None:
+        return _train_model(parts)
     network = _Network(parts)
     step = _stepper(parts, network)
     losses: list[float] = []
