@@ -277,7 +277,7 @@ def _dx(activation: _Activation, given: Mapping[str, Any], names: Names) -> Floa
     elif "formula of a at z" in names and activation.of_a is not None:
         slope = activation.of_a(z)
     elif "half of it" in names:
-        slope = a if activation.of_z(np.zeros(1))[0] < 1 else 1 - a
+        slope = 1 - a
     elif "g for the derivative" in names:
         slope = a
     elif "missing" in names:

@@ -32,7 +32,7 @@ from rot180.diagnose.diagnosis import Diagnosis, Finding
 class Probe:
     """Arguments for one call; `shows` says what the others do not have.
 
-    A function that does not take one of the arguments in `needs` is not called with them.
+    A function is called with them if it takes all arguments in `needs`; "x|input_shape" is either.
     """
 
     shows: str
@@ -42,7 +42,7 @@ class Probe:
 
     def fits(self, function: Function) -> bool:
         """Whether the function takes all that the probe needs."""
-        return all(function.takes(name) for name in self.needs)
+        return all(any(map(function.takes, name.split("|"))) for name in self.needs)
 
     def in_dtype(self, dtype: type) -> Probe:
         """Return the probe with its floating arrays in this dtype."""

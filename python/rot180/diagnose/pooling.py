@@ -214,9 +214,9 @@ _WAYS = {
     "window overwritten": Way("sum", OVERWRITTEN),
     "stride is kernel": Way("windows", STRIDE_IS_KERNEL),
     "kernel is stride": Way("windows", KERNEL_IS_STRIDE),
-    "exchanged": Way("windows", EXCHANGED),
-    "kernel exchanged": Way("windows", EXCHANGED),
-    "stride exchanged": Way("windows", EXCHANGED),
+    "exchanged": Way("axes", EXCHANGED),
+    "kernel exchanged": Way("axes", EXCHANGED),
+    "stride exchanged": Way("axes", EXCHANGED),
     "not cropped": Way("padding", NOT_CROPPED),
     "not shifted": Way("padding", NOT_SHIFTED),
     "remainder dropped": Way("shape", REMAINDER_DROPPED),
@@ -354,6 +354,19 @@ class _Window:
         told = {name: size[0] if size[0] == size[1] else size for name, size in sizes.items()}
         return {**told, "padding": self.padding}
 
+    def taken(self, names: Names) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return what is taken for the size of a window, and for the stride."""
+        kernel, stride = self.kernel, self.stride
+        if "stride is kernel" in names:
+            stride = kernel
+        elif "kernel is stride" in names:
+            kernel = stride
+        if names & {"exchanged", "kernel exchanged"}:
+            kernel = (kernel[1], kernel[0])
+        if names & {"exchanged", "stride exchanged"}:
+            stride = (stride[1], stride[0])
+        return kernel, stride
+
 
 def _pair(value: IntOrPair) -> tuple[int, int]:
     rows, columns = (value, value) if isinstance(value, (int, np.integer)) else value
@@ -416,10 +429,11 @@ def _probes(fixed: _Window, layout: str) -> Iterator[Probe]:
     square = _Window((2, 2), (2, 2), 0)
     kernel, stride = ("kernel_size",), ("kernel_size", "stride")
     padded = (*stride, "padding")
+    sized = ("x|input_shape",)  # without which nobody can know what is left over
     many = layout != "HW"
     for shows, window, outputs, over, needs, may_be_refused in (
         ("windows that fill the image", fixed, (2, 3), (0, 0), (), False),
-        ("windows that leave pixels over", fixed, (2, 3), (1, 1), (), True),
+        ("windows that leave pixels over", fixed, (2, 3), (1, 1), sized, True),
         ("windows of 3x3", _Window((3, 3), (3, 3), 0), (2, 3), (0, 0), kernel, False),
         ("windows of 2x3", _Window((2, 3), (2, 3), 0), (3, 2), (0, 0), kernel, True),
         ("windows of 3x3, stride 2", _Window((3, 3), (2, 2), 0), (2, 3), (0, 0), stride, False),
@@ -481,15 +495,7 @@ def _patches(
     x: FloatArray, dy: FloatArray, window: _Window, names: Names, fill: float
 ) -> Iterator[tuple[int, int, FloatArray, tuple[slice, slice]]]:
     """Yield each output's place, the pixels of its window, and their place in the padded image."""
-    kernel, stride, pad = window.kernel, window.stride, window.padding
-    if "stride is kernel" in names:
-        stride = kernel
-    elif "kernel is stride" in names:
-        kernel = stride
-    if names & {"exchanged", "kernel exchanged"}:
-        kernel = kernel[::-1]
-    if names & {"exchanged", "stride exchanged"}:
-        stride = stride[::-1]
+    (kernel, stride), pad = window.taken(names), window.padding
     padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), constant_values=fill)
     shift = pad if "not shifted" in names else 0
     for i in range(dy.shape[1]):
@@ -545,7 +551,7 @@ class _Pool:
         self, patch: FloatArray, window: _Window, given: Mapping[str, Any], names: Names
     ) -> FloatArray:
         """Return what each pixel of a window gets of its dy."""
-        pixels = math.prod(window.kernel)
+        pixels = math.prod(window.taken(names)[0])
         inside = np.isfinite(patch)
         if self.mean:
             return self._place(patch, names) / self._count(inside, window, given, names)
@@ -553,6 +559,7 @@ class _Pool:
         if "largest size" in names:
             flat = np.where(np.isfinite(flat), np.abs(flat), -np.inf)
         best = flat.max(axis=1, keepdims=True)
+        largest = patch.reshape(flat.shape).max(axis=1, keepdims=True)
         if "everywhere" in names:
             share = np.ones_like(flat)
         elif names & {"all maxima", "shared"}:
@@ -565,7 +572,7 @@ class _Pool:
                 chosen = np.broadcast_to(chosen[:, :1], chosen.shape)
             share = (np.arange(flat.shape[1])[None, :, None] == chosen[:, None]).astype(np.float64)
         if "times x" in names:
-            share = share * np.where(np.isfinite(best), best, 0)
+            share = share * np.where(np.isfinite(largest), largest, 0)
         if "divided" in names:
             share = share / pixels
         return np.asarray(share.reshape(patch.shape))
@@ -581,14 +588,15 @@ class _Pool:
         self, inside: FloatArray, window: _Window, given: Mapping[str, Any], names: Names
     ) -> float:
         x, dy = given["x"], given["dy"]
-        pixels = math.prod(window.kernel)
+        kernel, stride = window.taken(names)
+        pixels = math.prod(kernel)
         counts = {
             "not divided": 1,
-            "by rows": window.kernel[0],
-            "by columns": window.kernel[1],
+            "by rows": kernel[0],
+            "by columns": kernel[1],
             "by outputs": math.prod(dy.shape[1:3]),
             "by pixels of x": math.prod(x.shape[1:3]),
-            "by stride": math.prod(window.stride),
+            "by stride": math.prod(stride),
             "twice": pixels**2,
         }
         for name, count in counts.items():

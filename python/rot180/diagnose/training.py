@@ -240,7 +240,11 @@ class _Model:
 
 @dataclass(frozen=True)
 class _Step:
-    """What one step did to some entries of a parameter, and the gradients it should have used."""
+    """What one step did to some entries of a parameter, and gradients that it may have used.
+
+    `gradient` is the right one; `first` and `last` are those of one example alone; `left` is that
+    of the same batch after the step.
+    """
 
     index: list[tuple[int, ...]]
     batch: int
@@ -249,6 +253,7 @@ class _Step:
     gradient: FloatArray
     first: FloatArray
     last: FloatArray
+    left: FloatArray
 
 
 def _called(fn: Callable[..., Any], *given: Any) -> Any:
@@ -286,7 +291,8 @@ def _run(model: _Model, x: Any, y: Any) -> list[dict[str, _Step]]:
             value = before[name]
             index = [tuple(map(int, np.unravel_index(entry, value.shape))) for entry in entries]
             moved = value.ravel()[entries], after[name].ravel()[entries].copy()
-            made[name] = _Step(index, len(batch[0]), *moved, *measured[name])
+            left = model.gradient(name, entries, *batch)
+            made[name] = _Step(index, len(batch[0]), *moved, *measured[name], left)
         steps.append(made)
     return steps
 
@@ -295,8 +301,7 @@ def _moves(
     steps: Sequence[_Step], lr: float, names: Names
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield where each step should have led, with what measuring and rounding may do to it."""
-    held = np.zeros_like(steps[0].gradient)
-    before = held
+    held = before = np.zeros_like(steps[0].gradient)
     for step in steps:
         gradient = step.gradient
         if "last image" in names:
@@ -308,7 +313,7 @@ def _moves(
         elif "multiplied" in names:
             gradient = gradient * step.batch
         held = held + gradient if "not zeroed" in names else gradient
-        used, before = (before, gradient) if "stale" in names else (held, held)
+        used, before = (before if "stale" in names else held), step.left
         rate = 1.0 if "no lr" in names else lr**2 if "lr twice" in names else lr
         rate = 0.0 if "never" in names else -rate if "added" in names else rate
         largest = float(np.abs(rate * used).max())
