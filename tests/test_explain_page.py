@@ -191,7 +191,9 @@ class TestTerms:
             factors = {factor for text, _ in terms for factor in text.split("·")}
             assert len({text for text, _ in terms}) == len(terms)
             assert set(lit) == factors
-        assert f"✓ Computed by its kernels; in all {len(told)} cells" in page.text_content("#facts")
+        assert f"✓ It computed these arrays; in all {len(told)} cells" in page.text_content(
+            "#facts"
+        )
 
     def test_no_term_is_missing(self, show):
         """Each product of the forward pass is in one sum of y, one of dx and one of dw."""
@@ -209,7 +211,7 @@ class TestTerms:
         case = CASES["channels and filters"]
         x, w, dy = (array.astype(dtype) for array in case.reals())
         explanation = explain(x, w, dy, **case.options)
-        assert "✓ Computed by its kernels" in show(explanation).text_content("#facts")
+        assert "✓ It computed these arrays" in show(explanation).text_content("#facts")
         wrong = f'"dx":{{"shape":[4,3,2],"values":[{x[0, 0, 0, 0]},'
         explanation.html, changes = re.subn(
             r'"dx":\{"shape":\[4,3,2\],"values":\[[^,]*,', wrong, explanation.html
@@ -219,13 +221,13 @@ class TestTerms:
         assert "✗ In 1 of 72 cells the terms do not sum" in facts
 
     def test_numbers_that_are_not_finite(self, show):
-        x = np.array([[np.nan, np.inf, 1], [-np.inf, 0, 2], [1e300, -1e-300, 3]])
+        x = np.array([[np.nan, np.inf, 1], [-np.inf, 0, 2], [1e300, -1e-310, 3]])
         page = show(explain(x, np.array([[1, -2], [0, 1e200]]), np.eye(2)))
         arrays = read_arrays(page)
         np.testing.assert_array_equal(arrays["x"][:, :, 0], x)
-        assert "✓ Computed by its kernels" in page.text_content("#facts")
+        assert "✓ It computed these arrays" in page.text_content("#facts")
         texts = page.locator("td[data-array=x]").all_inner_texts()
-        assert texts == ["NaN", "∞", "1", "−∞", "0", "2", "1e300", "−1e−300", "3"]
+        assert texts == ["NaN", "∞", "1", "−∞", "0", "2", "1e300", "−1e−310", "3"]
 
     def test_floats_are_short_in_cells_and_whole_where_one_looks(self, show):
         x = np.array([[0.1, 1 / 3, 1234.5], [1e-7, 99.96, -2e6], [0.125, 5, 12.25]], np.float32)
@@ -283,7 +285,7 @@ class TestGeometryInThePage:
         page.click("#reset")
         for name, array in read_arrays(page).items():
             np.testing.assert_array_equal(array, given[name])
-        assert "✓ Computed by its kernels" in page.text_content("#facts")
+        assert "✓ It computed these arrays" in page.text_content("#facts")
         assert page.input_value("[data-setting='stride.0']") == "2"
 
     @pytest.mark.parametrize(
@@ -585,6 +587,25 @@ class TestMistakes:
         assert not page.is_visible("#why")
         assert page.locator("td[data-array=spoilt]").count() == 0
 
+    def test_a_chosen_cell_that_is_no_more_gives_way_to_another(self, show):
+        case = Case((1, 5, 5, 2), (3, 3, 2, 2), 1, 1)
+        page = show(explain_case(case, mistake="M14"))
+        page.click("td[data-array=spoilt][data-index='6,6,1']")
+        page.click("#geometry summary")
+        page.fill("[data-setting='size.0']", "3")
+        assert page.text_content("#cell-name").startswith("dx[1,2,0] = ")
+        page.select_option("#mistake", "M17")
+        assert "mistaken" in page.text_content("#cell-name")
+        page.fill("[data-setting='filters']", "3")
+        assert "Not possible here" in page.text_content("#why")
+        assert "mistaken" not in page.text_content("#cell-name")
+
+    def test_it_begins_with_a_wrong_cell_that_is_in_view(self, show):
+        page = show(explain_case(CASES["stride and padding"]))
+        page.click("[data-choice='Channel:1']")
+        page.select_option("#mistake", "M1")
+        assert re.match(r"dx\[\d,\d,1\], mistaken = ", page.text_content("#cell-name"))
+
     def test_the_full_mode_view_shows_it_too(self, show):
         case = CASES["stride and padding"]
         page = show(explain_case(case, view="full", mistake="M14"))
@@ -798,13 +819,13 @@ def test_a_frame_without_rights_shows_it(show, browser, tmp_path):
     page = context.new_page()
     page.goto(path.as_uri())
     inside = page.frame_locator("iframe")
-    assert "✓ Computed by its kernels" in inside.locator("#facts").text_content()
+    assert "✓ It computed these arrays" in inside.locator("#facts").text_content()
     context.close()
 
 
 def test_the_largest_page_is_there_in_a_moment(show):
     case = Case((1, 28, 28, 1), (5, 5, 1, 6), padding=2)
     page = show(explain_case(case, cell=("y", (14, 14, 3))))
-    assert "✓ Computed by its kernels" in page.text_content("#facts")
+    assert "✓ It computed these arrays" in page.text_content("#facts")
     assert conv2d_geometry(case.x_shape, case.weight_shape, 1, 2).output_shape == (1, 28, 28, 6)
     assert page.evaluate("performance.now()") < 5000

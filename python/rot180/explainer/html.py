@@ -1,6 +1,6 @@
 """The page as one string: markup, style, scripts and data put together; it asks for no other file.
 
-The scripts share one scope, in the order given here: each uses those before it.
+The scripts share one scope, in the order given here: a constant comes before what uses it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ SCRIPTS = (
     "full_mode_view.js",
     "matrix_view.js",
     "controls.js",
+    "state.js",
+    "rendering.js",
+    "listeners.js",
     "page.js",
 )
 
 
 def page_html(data: dict[str, Any]) -> str:
-    """Return the page that shows `data`, which `page.js` describes."""
+    """Return the page that shows `data`, which `state.js` describes."""
     parts = {
         "style": _file("page.css"),
         "script": "\n".join(_file(name) for name in SCRIPTS),

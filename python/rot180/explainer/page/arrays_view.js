@@ -23,7 +23,20 @@ function arraysView(app) {
       ),
     );
   return [
-    element("div", { class: "columns" }, column("x", "dx"), column("w", "dw"), column("y", "dy", "b", "db")),
+    element(
+      "div",
+      { class: "columns" },
+      column("x", "dx"),
+      column("w", "dw"),
+      column("y", "dy", "b", "db"),
+    ),
+    app.problem.geometry.axes.some(({ remainder }) => remainder)
+      ? element(
+          "p",
+          { class: "note" },
+          "Hatched: the remainder, rows and columns that no window reaches.",
+        )
+      : "",
   ];
 }
 
@@ -97,11 +110,7 @@ function imageGrid(shown, kind, channel, word) {
     label: `${kind}, ${name === "spoilt" ? "with the mistake" : MEANINGS[kind]}, ${word} ${channel}`,
     outside: (r, s) =>
       r < 0 || s < 0 || r >= height || s >= width
-        ? [
-            "0",
-            `padding ${unread(v, r) || unread(h, s) ? "remainder" : ""}`,
-            "padding, 0",
-          ]
+        ? ["0", `padding ${unread(v, r) || unread(h, s) ? "remainder" : ""}`, "padding, 0"]
         : null,
     kindOf: (r, s, index) => {
       if (name === "spoilt") return differs(app, index);

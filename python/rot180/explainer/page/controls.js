@@ -59,8 +59,14 @@ function geometryFields(app, change) {
           "data-setting": path.join("."),
           oninput: () => {
             const value = Number(input.value);
-            const fits = input.value !== "" && Number.isInteger(value) && value >= min && value <= max;
-            change(path, fits ? value : null, input, `${legend}, ${label}: a whole number from ${min} to ${max}`);
+            const fits =
+              input.value !== "" && Number.isInteger(value) && value >= min && value <= max;
+            change(
+              path,
+              fits ? value : null,
+              input,
+              `${legend}, ${label}: a whole number from ${min} to ${max}`,
+            );
           },
         });
         return element("label", {}, element("span", {}, label), input);

@@ -32,7 +32,12 @@ function choice(label, options, current, choose) {
       { "data-choice": label, onchange: () => choose(options[list.selectedIndex][0]) },
       options.map(([value, text]) => element("option", { selected: value === current }, text)),
     );
-    return element("label", { class: "choice" }, element("span", { class: "choice-label" }, label), list);
+    return element(
+      "label",
+      { class: "choice" },
+      element("span", { class: "choice-label" }, label),
+      list,
+    );
   }
   return element(
     "div",

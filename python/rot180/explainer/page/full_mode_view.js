@@ -25,7 +25,13 @@ function fullModeView(app) {
         "div",
         { class: "full-inputs" },
         shown.map((k) =>
-          element("div", { class: "full-row" }, kernelFigure(app, c, k), sign("∗"), stuffedFigure(app, k)),
+          element(
+            "div",
+            { class: "full-row" },
+            kernelFigure(app, c, k),
+            sign("∗"),
+            stuffedFigure(app, k),
+          ),
         ),
       ),
       sign("="),
@@ -46,10 +52,13 @@ function sign(text) {
 function fullModeLegend(geometry) {
   const { axes } = geometry;
   const entries = [["entry", "dy"]];
-  if (axes.some(({ stride, out }) => stride > 1 && out > 1)) entries.push(["between", "zeros between: stride − 1"]);
+  if (axes.some(({ stride, out }) => stride > 1 && out > 1))
+    entries.push(["between", "zeros between: stride − 1"]);
   entries.push(["border", "border: kernel − 1"]);
-  if (axes.some(({ remainder }) => remainder)) entries.push(["remainder", "remainder: no window reached"]);
-  if (axes.some(({ before, after }) => before + after)) entries.push(["cropped", "padding, cropped"]);
+  if (axes.some(({ remainder }) => remainder))
+    entries.push(["remainder", "remainder: no window reached"]);
+  if (axes.some(({ before, after }) => before + after))
+    entries.push(["cropped", "padding, cropped"]);
   return element(
     "ul",
     { class: "legend" },
@@ -109,7 +118,9 @@ function stuffedFigure(app, k) {
       const i = place / axis.stride;
       if (at >= span + 2 * (axis.window - 1)) return { kind: "remainder", text: "" };
       if (place < 0 || place >= span) return { kind: "border", text: "" };
-      return Number.isInteger(i) ? { kind: "entry", text: String(i), i } : { kind: "between", text: "" };
+      return Number.isInteger(i)
+        ? { kind: "entry", text: String(i), i }
+        : { kind: "between", text: "" };
     });
   });
   const kinds = ["remainder", "border", "between"];

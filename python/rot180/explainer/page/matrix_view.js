@@ -75,7 +75,10 @@ function matrixTable(app, inputs, outputs, backward) {
   const count = highestNumber(geometry, "dx");
   const [vector, result] = backward ? ["dy", "dx"] : ["x", "y"];
   const [across, down] = backward ? [outputs, inputs] : [inputs, outputs];
-  const largest = { [vector]: largestOf(arrays[vector].values), [result]: largestOf(arrays[result].values) };
+  const largest = {
+    [vector]: largestOf(arrays[vector].values),
+    [result]: largestOf(arrays[result].values),
+  };
   const shown = (name, index, role) =>
     valueCell(name, index, valueAt(arrays[name], index), {
       largest: largest[name],
@@ -115,7 +118,11 @@ function matrixTable(app, inputs, outputs, backward) {
         {},
         element("th", { class: "corner" }),
         across.map((index) =>
-          element("th", { scope: "col", class: "upright" }, element("span", {}, cellName(vector, index))),
+          element(
+            "th",
+            { scope: "col", class: "upright" },
+            element("span", {}, cellName(vector, index)),
+          ),
         ),
         element("th", { scope: "col" }, result),
       ),

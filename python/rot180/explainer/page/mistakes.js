@@ -1,9 +1,9 @@
 // Mistakes of the catalogue: what each would have computed, cell by cell, and why it is wrong.
 //
-// A mistake says which array it spoils, the terms that a cell then has (`terms`, of a problem and
-// an index), what their sum is multiplied or divided by (`factor`, `divisor`), the shape of the spoilt array if it is
-// another (`shape`), which right cell a cell should equal (`place`, null for none), and what to
-// change where the mistake does not show (`needs`).
+// A mistake says which array it spoils (`array`), the terms that a cell then has (`terms`, of a
+// problem and an index), what their sum is multiplied or divided by (`factor`, `divisor`), the shape
+// of the spoilt array if it is another (`shape`), how far its cells lie from the right ones they
+// stand for (`shift`), where it is possible at all (`applies`), and what it `needs` to show.
 
 // dx with another rule for the weight, or for which output meets which tap.
 function spoiltInputGradient(problem, [p, q, c], { output = outputAt, weight } = {}) {
@@ -84,9 +84,12 @@ const MISTAKES = [
     terms: ({ geometry, arrays }, [r, s, c]) =>
       filtersOfChannel(geometry, c).flatMap((k) =>
         indicesOf(geometry.axes.map(({ out }) => out)).map(([i, j]) =>
-          term(arrays, tapNumber(geometry, r, s), ["dy", i, j, k], [
-            "w", r, s, c % geometry.perGroup.channels, k,
-          ]),
+          term(
+            arrays,
+            tapNumber(geometry, r, s),
+            ["dy", i, j, k],
+            ["w", r, s, c % geometry.perGroup.channels, k],
+          ),
         ),
       ),
     why: "There is a derivative for every input pixel, so dx has the shape of x; adding all of dy up first forgets where each error was.",
@@ -147,8 +150,7 @@ const MISTAKES = [
     id: "M9 scalar",
     title: "one number for all filters",
     array: "db",
-    terms: (problem) =>
-      range(0, problem.geometry.filters).flatMap((k) => TERMS.db(problem, [k])),
+    terms: (problem) => range(0, problem.geometry.filters).flatMap((k) => TERMS.db(problem, [k])),
     why: "Each filter has a bias of its own, which only its own outputs see: sum over positions, not over filters.",
     needs: "more than one filter",
   },
@@ -203,7 +205,10 @@ const MISTAKES = [
     id: "M13",
     title: "remainder rows and columns dropped",
     array: "dx",
-    shape: ({ axes, channels }) => [...axes.map((a) => Math.max(a.size - a.remainder, 1)), channels],
+    shape: ({ axes, channels }) => [
+      ...axes.map((a) => Math.max(a.size - a.remainder, 1)),
+      channels,
+    ],
     terms: TERMS.dx,
     why: "Pixels that no window read have the derivative 0, but they have one: dx has exactly the shape of x.",
     needs: "a stride that does not fit the input evenly",

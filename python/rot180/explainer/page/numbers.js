@@ -33,6 +33,7 @@ function fullNumber(value, dtype) {
 }
 
 const EPSILON = { float32: 2 ** -23, float64: 2 ** -52 };
+const SMALLEST = { float32: 2 ** -126, float64: 2 ** -1022 }; // what the kernels do not flush to 0
 const LARGEST = { float32: 2 ** 128, float64: Number.MAX_VALUE };
 
 // Whether a kernel's sum is that of the terms, but for the rounding of as many additions.
@@ -42,5 +43,6 @@ function agrees(sum, kernels, terms, dtype) {
   const size = terms.reduce((total, term) => total + Math.abs(term.value), 0);
   // A sum that leaves the range on its way depends on the order of its terms.
   if (!Number.isFinite(kernels)) return size >= LARGEST[dtype];
-  return Math.abs(sum - kernels) <= (terms.length + 1) * EPSILON[dtype] * size;
+  const rounding = EPSILON[dtype] * size + SMALLEST[dtype];
+  return Math.abs(sum - kernels) <= (terms.length + 1) * rounding;
 }

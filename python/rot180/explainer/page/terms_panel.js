@@ -78,7 +78,11 @@ function termsPanel(app) {
     element(
       "p",
       { class: "sum", "data-sum": String(sum), "data-terms": terms.length },
-      element("span", {}, `sum of ${terms.length} ${terms.length === 1 ? "term" : "terms"}${scale}`),
+      element(
+        "span",
+        {},
+        `sum of ${terms.length} ${terms.length === 1 ? "term" : "terms"}${scale}`,
+      ),
       element("strong", {}, full),
     ),
     element("p", { class: "check" }, checkText(app, cell, sum)),
@@ -98,8 +102,8 @@ function pairsPicture(app, { terms, kind, spoilt }, count) {
   if (!products.length) return null;
   const [first] = products;
   const slice = products.filter(({ factors }) =>
-    factors.every(({ index }, at) =>
-      index.slice(2).join() === first.factors[at].index.slice(2).join(),
+    factors.every(
+      ({ index }, at) => index.slice(2).join() === first.factors[at].index.slice(2).join(),
     ),
   );
   const spans = first.factors.map((_, at) => smallSpans(app, slice, at));
@@ -173,8 +177,8 @@ function checkText(app, { spoilt, terms, value, name, kind }, sum) {
   }
   if (!app.fromKernels) return "Computed by this page, since you changed the geometry.";
   return agrees(sum, value, terms, app.dtype)
-    ? "✓ The kernel of rot180 computed the same."
-    : `✗ ${name} was computed as ${fullNumber(value, app.dtype)}, the terms sum to ${sum}.`;
+    ? "✓ rot180 computed the same."
+    : `✗ rot180 computed ${fullNumber(value, app.dtype)}, the terms of ${name} sum to ${sum}.`;
 }
 
 // For those who hear the page.
