@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import doctest
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 
+from rot180 import diagnose
+from rot180.diagnose import Mistake, catalogue
+
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "mistakes" not in path.parts)
+ROOT = DOCS.parent
 QUESTIONS = [
     "rotation",
     "correlation-or-convolution",
@@ -66,3 +72,26 @@ def test_a_question_is_answered_before_it_is_derived_and_shown(slug):
     text = (DOCS / "questions" / f"{slug}.md").read_text()
     marks = [text.index(mark) for mark in ("# ", "\n> ", "**In short.**", "## ", "```pycon")]
     assert marks == sorted(marks)
+
+
+def mistakes_named_by(package) -> set[Mistake]:
+    """Return what the modules of rot180.diagnose may say."""
+    modules = [
+        importlib.import_module(module.name)
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    ]
+    held = {value for m in modules for value in vars(m).values() if isinstance(value, Mistake)}
+    return held | {variant.mistake for variant in catalogue.VARIANTS}
+
+
+def test_every_page_that_a_diagnosis_names_is_there():
+    pages = {mistake.page_path for mistake in mistakes_named_by(diagnose)}
+    assert len(pages) > 8
+    assert [page for page in pages if not (ROOT / page).is_file()] == []
+
+
+def test_the_site_reads_no_network():
+    """Neither in its pages nor in what it is built with."""
+    for path in (*PAGES, DOCS / "conf.py", *(DOCS / "extensions").glob("*.py")):
+        loaded = re.findall(r"(?:src|href)=[\"']https?:|!\[[^]]*\]\(https?:", path.read_text())
+        assert loaded == [], path

@@ -17,7 +17,7 @@ SMOOTHED = 9  # steps whose mean is drawn; what each batch adds is noise
 
 def draw(path: Path, wrong: Sequence[float], right: Sequence[float]) -> None:
     """Write the picture as SVG, transparent, the same bytes at each build."""
-    figure = Figure(figsize=(7.2, 2.9), layout="constrained")
+    figure = Figure(figsize=(6.2, 2.7), layout="constrained")
     axes = figure.subplots()
     for losses, colour, name in ((right, RIGHT, "right"), (wrong, WRONG, "with the mistake")):
         axes.plot(_smoothed(losses), color=colour, linewidth=1.8, label=name)
