@@ -118,7 +118,7 @@ class Function:
 
 
 def understand(call: Any, what: str, needed: Sequence[str]) -> Function:
-    """Find out by which names a function takes its arguments.
+    """Find out by which names a function takes its arguments; the last of `needed` it must.
 
     Raises
     ------
@@ -157,6 +157,11 @@ def understand(call: Any, what: str, needed: Sequence[str]) -> Function:
         raise UnusableError(
             f"{name} has the parameter{'s' * (len(unknown) > 1)} {', '.join(unknown)}, and what is "
             f"meant is not known: rename, or wrap it in a function with some of these: {known}"
+        )
+    if needed[-1] not in found:
+        raise UnusableError(
+            f"{name} takes no {needed[-1]}: it must have a parameter of one of the names "
+            f"{', '.join(NAMES[needed[-1]][:6])}"
         )
     return Function(call, found, tuple(positional), rest)
 

@@ -110,6 +110,12 @@ class Observation:
         return tuple(sorted({own, max(own, EPS32), max(own, EPS32, written)}))
 
     @property
+    def has_the_right_shape(self) -> bool:
+        """Whether the array has the shape of the right one."""
+        actual = self.received.read_as(self.right.form)
+        return actual is not None and actual.shape == self.right.values.shape
+
+    @property
     def is_a_long_sum(self) -> bool:
         """Whether the array is right but for what a long sum in single precision may lose.
 
