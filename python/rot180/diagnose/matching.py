@@ -106,7 +106,9 @@ class Observation:
     @property
     def levels(self) -> tuple[float, ...]:
         """Precisions at which the array may have been computed, the finest first."""
-        own, written = self.received.eps, self.received.written
+        own = self.received.eps
+        # Each factor was rounded by itself, which adds up to less than rounding each sum does.
+        written = self.received.written / math.sqrt(self.convolution.terms(self.gradient))
         return tuple(sorted({own, max(own, EPS32), max(own, EPS32, written)}))
 
     @property
