@@ -123,7 +123,7 @@ def understand(
     needed: Sequence[str],
     names: Mapping[str, Sequence[str]] = NAMES,
 ) -> Function:
-    """Find out by which of these names a function takes its arguments.
+    """Find out by which of these names a function takes its arguments; the last of `needed` it must.
 
     Raises
     ------
@@ -162,6 +162,11 @@ def understand(
         raise UnusableError(
             f"{name} has the parameter{'s' * (len(unknown) > 1)} {', '.join(unknown)}, and what is "
             f"meant is not known: rename, or wrap it in a function with some of these: {known}"
+        )
+    if needed[-1] not in found:
+        raise UnusableError(
+            f"{name} takes no {needed[-1]}: it must have a parameter of one of the names "
+            f"{', '.join(names[needed[-1]][:6])}"
         )
     return Function(call, found, tuple(positional), rest)
 

@@ -177,8 +177,8 @@ class _Judgement:
         dtype: np.dtype[Any],
     ) -> None:
         self.name = _name(fn)
-        self.backward = understand(fn, "backward", ("x", "w", "dy", "stride", "padding"))
-        self.forward = None if forward is None else understand(forward, "forward", ("x", "w"))
+        self.backward = understand(fn, "backward", ("x", "w", "dy"))
+        self.forward = None if forward is None else understand(forward, "forward", ("w", "x"))
         self.layout, self.limits, self.activation = layout, limits, activation
         self.returns, self.dtype = returns, dtype
         self.flipped = False
@@ -214,6 +214,8 @@ class _Judgement:
             try:
                 first = self._call(self._convolution(probe), probe)
             except RaisedError as error:
+                if refused is None and not error.refused:
+                    self._expect_no_other_layout(probe, error)
                 refused = refused or error
                 last, simplest = error, probe
                 continue
@@ -222,25 +224,27 @@ class _Judgement:
             self.limits = tried
             return first
         raise UnusableError(
-            f"{self.name} {last}. That was on the simplest probe: {simplest}. "
-            + (self._other_layout() or "Call it with such arrays yourself, and mend that first")
+            f"{self.name} {last}. That was on the simplest probe: {simplest}. Call it with such "
+            "arrays yourself, and mend that first"
         )
 
-    def _other_layout(self) -> str | None:
-        """Say with which of the usual layouts the function does not raise."""
-        said = self.layout
+    def _expect_no_other_layout(self, probe: Probe, error: RaisedError) -> None:
+        """Refuse a function that raised, and does not in another layout that is in use."""
+        said, convolution = self.layout, self._convolution(probe)
+        missing = "".join(axis for axis in "NC" if axis not in said.x)
         for image, weight in (("NCHW", "OIHW"), ("NHWC", "HWIO"), ("NCHW", "HWIO")):
-            missing = "".join(axis for axis in "NC" if axis not in said.x)
-            self.layout = Layout(without(image, missing), said.w, without(image, missing))
-            if "I" in said.w:
-                self.layout = replace(self.layout, w=weight)
-            probe = self.limits.within(probes.WIDEST)
+            axes = without(image, missing)
+            self.layout = Layout(axes, weight if "I" in said.w else said.w, axes)
             try:
-                self._call(self._convolution(probe), probe)
+                made = self._call(convolution, probe)
             except UnusableError:
                 continue
-            return f"It does not raise with layout {image} and weight layout {weight}: pass these"
-        return None
+            if all(Observation(n, convolution, r).has_the_right_shape for n, r in made.items()):
+                raise UnusableError(
+                    f"{self.name} {error}. It does not with layout {image} and weight layout "
+                    f"{weight}: pass these"
+                )
+        self.layout = said
 
     def _kept_from_call_to_call(self, first: dict[str, Received]) -> list[str]:
         """Return the gradients that grow by the same amount with each equal call."""

@@ -36,9 +36,12 @@ def judge(observations: list[Observation]) -> Finding:
     found = search(observations)
     if not found.matches:
         tried = (
-            "and no two of them, make it" if found.complete else "makes it (not all pairs tried)"
+            "no mistake of the catalogue, and no two of them, make it"
+            if found.complete
+            else "no mistake of the catalogue makes it; of pairs of them, not all were tried: the "
+            "arrays are large"
         )
-        facts = (f"no mistake of the catalogue, {tried}", *facts_of(observations))
+        facts = (tried, *facts_of(observations))
         return Finding(gradient, False, (), facts)
     if not found.matches[0].variants:
         return Finding(gradient, True)
@@ -64,7 +67,7 @@ def precision_notes(observations: list[Observation]) -> list[str]:
             f"{name} is right, but its long sums lost digits in single precision: "
             "add up in double precision, or in blocks"
         ]
-    fine = [o for o in observations if is_right(o) and o.levels[0] < EPS32]
+    fine = [o for o in observations if o.levels[0] < EPS32 and not o.received.written]
     if any(o.misfit(o.right) > ROOM * o.levels[0] for o in fine):
         return [f"{name} was computed in single precision, which is no mistake"]
     return []
@@ -127,13 +130,12 @@ def _cannot_tell(matches: list[Match], found: Search) -> list[str]:
     """Say which probe would tell several matches apart."""
     if len(matches) < 2:
         return []
-    what = "it" if len(matches) == 2 else "them"
     more = len(matches) - 1 - MOST_ALTERNATIVES
     hidden = f" (and {more} more are possible)" if more > 0 else ""
     for probe in probes.ALL:
         if _differ(matches[: MOST_ALTERNATIVES + 1], probe):
-            return [f"these numbers cannot tell {what} apart{hidden}: this would: {probe}"]
-    return [f"these numbers cannot tell {what} apart{hidden}"]
+            return [f"these numbers cannot tell them apart{hidden}; these would: {probe}"]
+    return [f"these numbers cannot tell them apart{hidden}"]
 
 
 def _differ(matches: list[Match], probe: probes.Probe) -> bool:

@@ -26,6 +26,9 @@ ROOM = 4.0
 # Which axes each array has, as `Layout` and `Made` call them.
 FORMS = {"y": "dy", "dx": "x", "dw": "w", "db": "raw"}
 
+# Pixels times weights from which on a first look at one image saves time.
+LARGE = 1 << 22
+
 # Pairs are tried for that long: small probes need a tenth of it.
 SECONDS_FOR_PAIRS = 30.0
 
@@ -103,8 +106,16 @@ class Observation:
     @property
     def levels(self) -> tuple[float, ...]:
         """Precisions at which the array may have been computed, the finest first."""
-        own, written = self.received.eps, self.received.written
+        own = self.received.eps
+        # Each factor was rounded by itself, which adds up to less than rounding each sum does.
+        written = self.received.written / math.sqrt(self.convolution.terms(self.gradient))
         return tuple(sorted({own, max(own, EPS32), max(own, EPS32, written)}))
+
+    @property
+    def has_the_right_shape(self) -> bool:
+        """Whether the array has the shape of the right one."""
+        actual = self.received.read_as(self.right.form)
+        return actual is not None and actual.shape == self.right.values.shape
 
     @property
     def is_a_long_sum(self) -> bool:
@@ -139,13 +150,15 @@ def search(observations: Sequence[Observation]) -> Search:
     gradient = observations[0].gradient
     # Where most can be told apart: the last probes are the most awkward ones, and where the array
     # is wrong most recipes fail at once.
-    awkward_first = list(reversed(observations))
+    awkward_first = [part for o in reversed(observations) for part in _small_parts_first(o)]
     ordered = sorted(awkward_first, key=lambda o: o.misfit(o.right) <= ROOM * o.levels[-1])
     right = _level(ordered, RIGHT)
     singles = [
         (level, Match(variants))
         for variants, recipe in recipes_of(gradient, 1)
-        if right != 0 and (level := _level(ordered, recipe)) is not None
+        if _possible(variants, observations)
+        and right != 0
+        and (level := _level(ordered, recipe)) is not None
     ]
     finest = min((level for level, _ in singles), default=None)
     if right is not None and (finest is None or right <= finest):
@@ -172,11 +185,36 @@ def recipes_of(gradient: str, mistakes: int) -> tuple[tuple[tuple[Variant, ...],
     )
 
 
+def _possible(variants: Sequence[Variant], observations: Sequence[Observation]) -> bool:
+    """Whether a convolution here has what these mistakes are about: an activation, groups."""
+    needed = {variant.seen_with for variant in variants}
+    return (
+        "an activation" not in needed
+        or any(o.convolution.activation is not None for o in observations)
+    ) and (
+        "several groups" not in needed
+        or any(o.convolution.geometry.groups > 1 for o in observations)
+    )
+
+
+def _small_parts_first(observation: Observation) -> Iterator[Observation]:
+    """Yield the first image of a large dx, on which most recipes fail at little cost, then all."""
+    convolution, received = observation.convolution, observation.received
+    if observation.gradient == "dx" and convolution.x.size * convolution.w.size > LARGE:
+        dx = received.read_as("x")
+        if dx is not None and dx.shape == convolution.x.shape and len(dx) > 1:
+            first = Received(dx[:1], Layout(), received.eps, written=received.written)
+            yield Observation("dx", convolution.first_image(), first)
+    yield observation
+
+
 def _search_pairs(ordered: Sequence[Observation]) -> Search:
     end = time.monotonic() + SECONDS_FOR_PAIRS
     found: list[tuple[int, Match]] = []
     complete = True
     for pair, recipe in recipes_of(ordered[0].gradient, 2):
+        if not _possible(pair, ordered):
+            continue
         if time.monotonic() > end:
             complete = False
             break
