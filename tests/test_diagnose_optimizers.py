@@ -139,13 +139,14 @@ def test_pairs_of_mistakes_are_named():
         and named(pair[0]) != named(pair[1])
         and can_be_told(pair)
     ]
+    assert len(pairs) > 200
+    pairs = pairs[::3]  # each takes a twentieth of a second; of all of them, 5 are missed
     missed = []
     for pair in pairs:
         found = diagnose.adam(step_with(*pair))
         assert not found.right, pair
         if set(found.mistakes) != {named(pair[0]), named(pair[1])}:
             missed.append((pair, [mistake.name for mistake in found.mistakes]))
-    assert len(pairs) > 200
     assert len(missed) <= len(pairs) // 20, missed
 
 
