@@ -70,7 +70,7 @@ def _rotation() -> Iterator[Variant]:
             Mistake(
                 "M1",
                 f"only the kernel's {axis} are reversed in dx, not its {other}",
-                reason + ", in rows and in columns. A rotation by 180 degrees is both flips.",
+                reason + ", in rows as in columns: a rotation by 180 degrees is both flips.",
                 turned,
                 "rotation",
             ),

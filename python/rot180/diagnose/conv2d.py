@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,13 @@ from rot180.diagnose.callables import (
 from rot180.diagnose.convolution import GRADIENTS, Array, Convolution
 from rot180.diagnose.diagnosis import Diagnosis, Finding, Mistake
 from rot180.diagnose.facts import is_right
-from rot180.diagnose.findings import forward_facts, judge, precision_notes, true_convolution_note
+from rot180.diagnose.findings import (
+    forward_facts,
+    judge,
+    precision_notes,
+    smallest_facts,
+    true_convolution_note,
+)
 from rot180.diagnose.layouts import Layout, checked, without
 from rot180.diagnose.matching import EPS32, EPS64, ROOM, Observation, Received
 from rot180.diagnose.probes import Limits, Probe
@@ -188,6 +195,7 @@ class _Judgement:
             return Diagnosis(findings, notes=("nothing else was judged: mend this first",))
         judged = self._judge_forward()
         problem = self._observe_all()
+        self._expect_the_order_that_was_said()
         for name in GRADIENTS:
             if name in self.observations:
                 judged.append(self._judge_gradient(name))
@@ -214,9 +222,25 @@ class _Judgement:
             self.limits = tried
             return first
         raise UnusableError(
-            f"{self.name} {last}. That was on the simplest probe: {simplest}. Call it with such "
-            "arrays yourself, and mend that first"
+            f"{self.name} {last}. That was on the simplest probe: {simplest}. "
+            + (self._other_layout() or "Call it with such arrays yourself, and mend that first")
         )
+
+    def _other_layout(self) -> str | None:
+        """Say with which of the usual layouts the function does not raise."""
+        said = self.layout
+        for image, weight in (("NCHW", "OIHW"), ("NHWC", "HWIO"), ("NCHW", "HWIO")):
+            missing = "".join(axis for axis in "NC" if axis not in said.x)
+            self.layout = Layout(without(image, missing), said.w, without(image, missing))
+            if "I" in said.w:
+                self.layout = replace(self.layout, w=weight)
+            probe = self.limits.within(probes.WIDEST)
+            try:
+                self._call(self._convolution(probe), probe)
+            except UnusableError:
+                continue
+            return f"It does not raise with layout {image} and weight layout {weight}: pass these"
+        return None
 
     def _kept_from_call_to_call(self, first: dict[str, Received]) -> list[str]:
         """Return the gradients that grow by the same amount with each equal call."""
@@ -269,25 +293,50 @@ class _Judgement:
             )
         if all(map(_right_output, judged)):
             return [Finding("y", True)]
-        wrong = [o for o in judged if not _right_output(o)]
-        return [Finding("y", False, (), forward_facts(judged, wrong[0]))]
+        return [Finding("y", False, (), forward_facts(judged))]
 
     def _observe_all(self) -> str | None:
         """Call the function on all probes; return what it cannot do and does not refuse."""
         problem = None
-        refused: list[tuple[Probe, RaisedError]] = []
+        refused: dict[str, RaisedError] = {}
+        uneven = False
         for probe in self._probes(self.backward):
             try:
                 self._observe(probe)
             except RaisedError as error:
-                if probe in self._optional or error.refused:
-                    refused.append((probe, error))
+                if probe in self._optional:
+                    uneven = True
+                elif error.refused:
+                    refused.setdefault(probe.told_options, error)
                 elif problem is None:
                     problem = f"{self.name} {error}. That was with {probe}"
+        if uneven:
+            self.notes.append(
+                "judged with one number for stride, padding and dilation: a pair raised an error"
+            )
         if refused:
-            first, reason = refused[0]
-            self.notes.append(f"not judged with {first}: it {reason}")
+            first, *others = refused
+            also = f" (nor with {len(others)} others)" if others else ""
+            self.notes.append(f"not judged with {first}{also}: it {refused[first]}")
         return problem
+
+    def _expect_the_order_that_was_said(self) -> None:
+        """Refuse results that are right, but in another order than `returns` says."""
+        order = []
+        for name in self.returns:
+            seen = self.observations.get(name, [])
+            fits = [
+                other
+                for other in GRADIENTS
+                if seen and all(is_right(replace(o, gradient=other)) for _, o in seen)
+            ]
+            order.append(fits[0] if len(fits) == 1 else name)
+        if len(order) > 1 and tuple(order) != self.returns and len(set(order)) == len(order):
+            raise UnusableError(
+                f"{self.name} returns {_list(order, 'and')} in this order, and "
+                f"{_list(self.returns, 'and')} was said: pass returns={tuple(order)}, or "
+                f"--returns {','.join(order)}"
+            )
 
     def _judge_gradient(self, name: str) -> Finding:
         observed = self.observations[name]
@@ -298,7 +347,8 @@ class _Judgement:
         if finding.right or finding.mistakes:
             return finding
         probe, wrong = next((p, o) for p, o in observed if not is_right(o))
-        return judge(observations, self._shrunk(name, probe, wrong))
+        smallest = self._shrunk(name, probe, wrong)
+        return replace(finding, facts=(*finding.facts, *smallest_facts(smallest)))
 
     def _shrunk(self, name: str, probe: Probe, wrong: Observation) -> Observation:
         """Return what was made of a smaller probe that fails as well."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rot180 import reference
-from rot180.geometry import Conv2dGeometry
+from rot180.geometry import Conv2dGeometry, conv2d_geometry
 from rot180.reference.activation import activate, activate_grad_input
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -34,6 +34,7 @@ class Convolution:
     activation : its name, or None
     y : what the activation returned, where there is one
     flipped : whether the forward is a true convolution
+    batch : N of the whole, where these are some of its images
     """
 
     x: Array
@@ -44,6 +45,24 @@ class Convolution:
     activation: str | None = None
     y: Array | None = None
     flipped: bool = False
+    batch: int | None = None
+
+    @property
+    def images(self) -> int:
+        """N."""
+        return self.geometry.input_shape[0] if self.batch is None else self.batch
+
+    def first_image(self) -> Convolution:
+        """Return the convolution of the first image alone."""
+        geometry = self.geometry
+        return replace(
+            self,
+            x=self.x[:1],
+            dy=self.dy[:1],
+            y=None if self.y is None else self.y[:1],
+            geometry=conv2d_geometry((1, *self.x.shape[1:]), self.w.shape, **self.options),
+            batch=geometry.input_shape[0],
+        )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -69,6 +88,11 @@ class Convolution:
     def output(self) -> Array:
         """What the activation returned: `y`, or computed."""
         return activate(self.correlation, self.activation) if self.y is None else self.y
+
+    @cached_property
+    def sums_over_pixels(self) -> dict[Any, Array]:
+        """Sums that gradients by w with different mistakes share, by what makes them."""
+        return {}
 
     @cached_property
     def delta(self) -> Array:

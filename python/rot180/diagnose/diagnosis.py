@@ -142,7 +142,7 @@ def _report(finding: Finding, paint: Any) -> Iterator[str]:
             names = ", and ".join(mistake.name for mistake in mistakes)
             yield from _wrapped(f"or {paint(_codes(mistakes), RED)}: {names}.", 4)
     else:
-        yield f"{name}: {paint('wrong', RED)}, and no mistake of the catalogue makes it."
+        yield f"{name}: {paint('wrong', RED)}"
     for fact in finding.facts:
         first, *terms = fact.split("\n")
         yield from _wrapped(first, 4)

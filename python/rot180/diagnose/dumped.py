@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,15 @@ from rot180.diagnose.callables import UnusableError, number_array
 from rot180.diagnose.catalogue import Variant
 from rot180.diagnose.convolution import GRADIENTS, Array, Convolution
 from rot180.diagnose.diagnosis import Diagnosis, Finding
-from rot180.diagnose.findings import forward_facts, judge, precision_notes, true_convolution_note
+from rot180.diagnose.findings import (
+    forward_facts,
+    judge,
+    precision_notes,
+    smallest_facts,
+    true_convolution_note,
+)
 from rot180.diagnose.layouts import Layout, checked, without
-from rot180.diagnose.matching import EPS32, EPS64, ROOM, Observation, Received, variants_of
+from rot180.diagnose.matching import EPS32, EPS64, LARGE, ROOM, Observation, Received, variants_of
 from rot180.diagnose.recipes import Made, make, with_changes
 from rot180.geometry import Conv2dGeometry, IntOrPair, Padding, conv2d_geometry
 from rot180.reference.activation import activate
@@ -134,6 +141,8 @@ class _Dump:
                 continue
             observation = self._observation(name)
             finding = judge([observation])
+            if not finding.right and not finding.mistakes:
+                finding = replace(finding, facts=(*finding.facts, *smallest_facts(observation)))
             judged.append(finding)
             if finding.right:
                 self.notes += precision_notes([observation])
@@ -165,11 +174,16 @@ class _Dump:
             if name in self.raw
         }
         dy = ours["dy"]
-        # What is not given does not matter to the gradients that are, but for its shape.
-        if "x" not in ours:
-            ours["x"] = np.zeros(self._missing_input_shape(ours))
-        if "w" not in ours:
-            ours["w"] = np.zeros(self._missing_weight_shape(ours))
+        for name, gradient, form in (("x", "dx", "x"), ("w", "dw", "w")):
+            if name not in ours and gradient in self.raw:
+                # Its values do not matter to what is judged, only its shape.
+                ours[name] = np.zeros_like(self._to_ours(form, gradient))
+                self.notes.append(f"{name} was not given: its shape was taken from {gradient}")
+        if "x" not in ours or "w" not in ours:
+            # Only db is judged: any convolution that makes such an output will do.
+            batch, height, width, filters = dy.shape
+            ours["x"], ours["w"] = np.zeros((batch, height, width, 1)), np.zeros((1, 1, 1, filters))
+            self.options = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
         geometry = self._geometry(ours["x"].shape, ours["w"].shape, dy.shape)
         bias = None
         if "bias" in self.raw:
@@ -189,34 +203,6 @@ class _Dump:
                 f"{name} has shape {self.raw[name].shape}, expected {len(axes)} axes, {axes}"
             )
         return np.ascontiguousarray(array)
-
-    def _missing_input_shape(self, ours: dict[str, Array]) -> tuple[int, ...]:
-        if "dx" in self.raw:
-            dx = self.layout.to_ours("x", self.raw["dx"])
-            if dx is not None:
-                self.notes.append("x was not given: its shape was taken from dx")
-                return dx.shape
-            raise UnusableError(
-                "x was not given, and dx has another number of axes than dy: give x"
-            )
-        return self._sizes_for_db(ours)[0]
-
-    def _missing_weight_shape(self, ours: dict[str, Array]) -> tuple[int, ...]:
-        if "dw" in self.raw:
-            dw = self.layout.to_ours("w", self.raw["dw"])
-            if dw is not None:
-                self.notes.append("w was not given: its shape was taken from dw")
-                return dw.shape
-            raise UnusableError("w was not given, and dw has an unknown number of axes: give w")
-        return self._sizes_for_db(ours)[1]
-
-    def _sizes_for_db(self, ours: dict[str, Array]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """A convolution of 1x1 taps: db depends on dy alone."""
-        n, height, width, filters = ours["dy"].shape
-        if "x" in ours or "w" in ours:
-            raise UnusableError("give both of x and w, or neither")
-        self.options = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
-        return (n, height, width, 1), (1, 1, 1, filters)
 
     def _geometry(
         self, x: tuple[int, ...], w: tuple[int, ...], dy: tuple[int, ...]
@@ -295,7 +281,7 @@ class _Dump:
             ),
             self._received("y"),
         )
-        return [Finding("y", False, (), forward_facts([observation], observation))]
+        return [Finding("y", False, (), forward_facts([observation]))]
 
     def _makes(self, convolution: Convolution) -> bool:
         """Whether y is this convolution's, but for a bias that was not given."""
@@ -323,6 +309,8 @@ class _Dump:
 
     def _note_what_cannot_be_seen(self, right: list[str]) -> None:
         """Say what these sizes hide, where all is right."""
+        if self.convolution.x.size * self.convolution.w.size > LARGE:
+            return  # large arrays show what there is
         needs: dict[str, None] = {}
         for name in right:
             observation = self._observation(name)

@@ -11,7 +11,7 @@ import numpy as np
 
 from rot180.diagnose.convolution import GRADIENTS, Array, Convolution
 from rot180.diagnose.matching import FORMS, ROOM, Observation
-from rot180.diagnose.terms import cell, written_out
+from rot180.diagnose.terms import written_out
 from rot180.geometry import Conv2dGeometry
 
 AXES = {"x": ("N", "H", "W", "C"), "dy": ("N", "OH", "OW", "K"), "w": ("KH", "KW", "C", "K")}
@@ -59,26 +59,22 @@ def facts_of_probes(observations: Sequence[Observation]) -> Iterator[str]:
 
 
 def facts_of_one(observation: Observation) -> Iterator[str]:
-    """Yield what is known of the array on one probe, and the terms of its first wrong cell."""
-    right, received = observation.right, observation.received
-    actual = received.read_as(right.form)
-    if received.raw.size and not np.isfinite(received.raw).all():
-        bad = tuple(int(i) for i in np.argwhere(~np.isfinite(received.raw))[0])
+    """Yield what is known of the array on one probe: its shape, or how and where it is off."""
+    raw = observation.received.raw
+    if raw.size and not np.isfinite(raw).all():
+        bad = [int(i) for i in np.argwhere(~np.isfinite(raw))[0]]
         yield (
-            f"holds NaN or infinity, first at {list(bad)}: memory that was not set to zero "
-            "(np.empty), an index outside an array, or a division by zero"
+            f"holds NaN or infinity, first at {bad}: memory that was not set to zero (np.empty), "
+            "an index outside an array, or a division by zero"
         )
         return
-    if right.form == "raw":
-        squeezed = [n for n in received.raw.shape if n != 1]
-        same = squeezed == [n for n in right.values.shape if n != 1]
-        actual = received.raw.reshape(right.values.shape) if same else None
-    if actual is None or actual.shape != right.values.shape:
+    actual = _in_the_right_shape(observation)
+    if actual is None:
         yield from _facts_of_shape(observation)
         yield from _other_gradients(observation)
         yield from _other_axes(observation)
-        return
-    if not actual.any():
+        yield from _part(observation)
+    elif not actual.any():
         yield "zero everywhere"
     else:
         explained = [
@@ -87,7 +83,60 @@ def facts_of_one(observation: Observation) -> Iterator[str]:
             *_whole(observation, actual),
         ]
         yield from explained or _where(observation, actual)
-    yield _first_wrong_cell(observation, actual)
+
+
+def facts_of_factor(wrong: Sequence[Observation]) -> Iterator[str]:
+    """Yield by which factor an array is off, if it is that on every probe on which it is wrong."""
+    ratios = [_ratio(observation) for observation in wrong]
+    factors = [ratio for ratio in ratios if ratio is not None]
+    if len(factors) < len(ratios):
+        return
+    sizes = [_sizes(observation.convolution) for observation in wrong]
+    names = [
+        name
+        for name in sizes[0]
+        if all(
+            math.isclose(abs(factor), its[name], rel_tol=1e-5)
+            for factor, its in zip(factors, sizes, strict=True)
+        )
+    ]
+    sign = "the sign and " if factors[0] < 0 else ""
+    if names:
+        yield f"right but for {sign}a factor of {_or(names)}, {abs(factors[-1]):.6g} here"
+    elif np.allclose(factors, factors[0], rtol=1e-5):
+        yield f"right but for {sign}a constant factor of {abs(factors[0]):.6g}"
+    else:
+        some = ", ".join(dict.fromkeys(f"{factor:.4g}" for factor in factors))
+        yield f"right but for a factor that is not the same on every probe: {some}"
+
+
+def first_wrong_cell(observation: Observation) -> str | None:
+    """Return the terms of the first wrong cell; None where the shape is wrong or all is NaN."""
+    actual = _in_the_right_shape(observation)
+    if actual is None:
+        return None
+    wrong = ~(np.abs(actual - observation.right.values) <= _allowed(observation))
+    if not wrong.any():
+        return None
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return written_out(
+        observation.gradient,
+        index,
+        observation.convolution,
+        observation.received.layout,
+        float(actual[index]),
+    )
+
+
+def _in_the_right_shape(observation: Observation) -> Array | None:
+    """Return the array in our layout, if its shape is right."""
+    right, received = observation.right, observation.received
+    expected = right.values.shape
+    if right.form != "raw":
+        actual = received.read_as(right.form)
+        return actual if actual is not None and actual.shape == expected else None
+    squeezed = [n for n in received.raw.shape if n != 1]
+    return received.raw.reshape(expected) if squeezed == [n for n in expected if n != 1] else None
 
 
 def _facts_of_shape(observation: Observation) -> Iterator[str]:
@@ -157,6 +206,28 @@ def _other_axes(observation: Observation) -> Iterator[str]:
     yield from _reversed_axes(observation, raw, expected, names)
 
 
+def _part(observation: Observation) -> Iterator[str]:
+    """Whether the array holds the right one, or a part of it."""
+    right = observation.right
+    actual, expected = observation.received.read_as(right.form), right.values
+    if right.form == "raw" or actual is None:
+        return
+    first = 0 if right.form == "w" else 1
+    a, e = (np.moveaxis(array, (first, first + 1), (0, 1)) for array in (actual, expected))
+    if a.shape[2:] != e.shape[2:] or not a.size:
+        return
+    small, large = (a, e) if a.shape[0] <= e.shape[0] else (e, a)
+    if small.shape[1] > large.shape[1]:
+        return
+    rows, columns = small.shape[:2]
+    for p in range(large.shape[0] - rows + 1):
+        for q in range(large.shape[1] - columns + 1):
+            if _close(observation, small, large[p : p + rows, q : q + columns]):
+                what = "the right numbers begin" if small is e else "it is the part that begins"
+                yield f"{what} at row {p}, column {q}" + (" of what is right" * (small is a))
+                return
+
+
 def _reversed_axes(
     observation: Observation, raw: Array, expected: Array, names: str
 ) -> Iterator[str]:
@@ -186,15 +257,8 @@ def _other_gradients(observation: Observation) -> Iterator[str]:
 
 
 def _whole(observation: Observation, actual: Array) -> Iterator[str]:
-    """Facts of all cells alike: a factor, a constant, a shift, another order of channels."""
+    """Facts of all cells alike: a constant, a shift, another order of channels."""
     expected = observation.right.values
-    convolution = observation.convolution
-    weight = float((expected * expected).sum())
-    if weight:
-        ratio = float((actual * expected).sum()) / weight
-        if ratio and _close(observation, actual, ratio * expected, abs(ratio)):
-            yield f"right but for a constant factor of {_explained(ratio, convolution)}"
-            return
     offset = float(np.mean(actual - expected))
     if _close(observation, actual, expected + offset):
         yield f"right but for {offset:.6g} added to every cell"
@@ -264,7 +328,7 @@ def _where(observation: Observation, actual: Array) -> Iterator[str]:
     for axis, name in enumerate(AXES[form]):
         others = tuple(i for i in range(4) if i != axis)
         bad: Array = np.any(wrong, axis=others)
-        if 0 < bad.sum() < len(bad) and not (form != "w" and axis in (1, 2)):
+        if bad.sum() < len(bad) and not (form != "w" and axis in (1, 2)):
             what = {"N": "image", "C": "channel", "K": "filter", "KH": "kernel row"}.get(
                 name, "kernel column"
             )
@@ -275,7 +339,7 @@ def _borders(wrong: Array) -> Iterator[str]:
     """Whether all wrong pixels lie near some edges."""
     pixels: Array = np.any(wrong, axis=(0, 3))
     height, width = pixels.shape
-    for depth in range(1, (min(height, width) + 1) // 2):
+    for depth in range(1, max(1, min(height, width) // 4) + 1):
         inner = pixels[depth : height - depth, depth : width - depth]
         if inner.size and not inner.any():
             edges = {
@@ -317,38 +381,28 @@ def _phases(observation: Observation, wrong: Array) -> Iterator[str]:
         stride, before = geometry.stride[axis - 1], geometry.padding[axis - 1][0]
         if stride == 1:
             continue
-        bad = wrong.any(axis=tuple(i for i in range(4) if i != axis))
-        phases = sorted({(int(p) + before) % stride for p in np.flatnonzero(bad)})
-        if len(phases) < stride:
-            yield (
-                f"wrong only in {name} p with (p + {before}) % {stride} in {phases}, "
-                "which is where they lie between two windows' beginnings"
-            )
+        others = tuple(i for i in range(4) if i != axis)
+        phases, reached = (
+            sorted({(int(p) + before) % stride for p in np.flatnonzero(np.any(cells, axis=others))})
+            for cells in (wrong, observation.right.values)
+        )
+        if len(phases) < len(reached):
+            place = f"(p + {before}) % {stride}" if before else f"p % {stride}"
+            yield f"wrong only in {name} p where {place} is {_or(phases)} ({stride} is the stride)"
 
 
-def _first_wrong_cell(observation: Observation, actual: Array) -> str:
-    expected = observation.right.values
-    wrong = np.abs(actual - expected) > _allowed(observation)
-    if not wrong.any():
-        return "no cell is off by more than rounding"
-    index = tuple(int(i) for i in np.argwhere(wrong)[0])
-    got = float(actual[index])
-    layout = observation.received.layout
-    return f"the first wrong cell is {cell_of(observation, index)}:\n" + written_out(
-        observation.gradient, index, observation.convolution, layout, got
-    )
+def _ratio(observation: Observation) -> float | None:
+    """Return the factor by which the whole array is off, if it is one."""
+    actual, expected = _in_the_right_shape(observation), observation.right.values
+    weight = float((expected * expected).sum())
+    if actual is None or not weight or not np.isfinite(actual).all():
+        return None
+    ratio = float((actual * expected).sum()) / weight
+    return ratio if ratio and _close(observation, actual, ratio * expected, abs(ratio)) else None
 
 
-def cell_of(observation: Observation, index: tuple[int, ...]) -> str:
-    """Return a cell as the user counts it."""
-    if observation.gradient == "dw" and observation.convolution.flipped:
-        kernel_h, kernel_w = observation.convolution.geometry.weight_shape[:2]
-        index = (kernel_h - 1 - index[0], kernel_w - 1 - index[1], *index[2:])
-    return cell(observation.gradient, index, observation.received.layout)
-
-
-def _explained(ratio: float, convolution: Convolution) -> str:
-    """Return a factor, and the sizes that it may come from."""
+def _sizes(convolution: Convolution) -> dict[str, float]:
+    """Return sizes that a factor may come from, and their inverses."""
     g = convolution.geometry
     batch, out_height, out_width, filters = g.output_shape
     kernel_h, kernel_w, channels, _ = g.weight_shape
@@ -361,22 +415,11 @@ def _explained(ratio: float, convolution: Convolution) -> str:
         "OH*OW": out_height * out_width,
         "N*OH*OW": batch * out_height * out_width,
         "H*W": math.prod(g.input_shape[1:3]),
-        "sh*sw": g.stride[0] * g.stride[1],
+        "sh*sw": math.prod(g.stride),
         "groups": g.groups,
     }
-    size = abs(ratio)
-    found = [
-        text
-        for name, value in sizes.items()
-        if value > 1
-        for text, number in (
-            (name, value),
-            (f"1/({name})" if "*" in name else f"1/{name}", 1 / value),
-        )
-        if math.isclose(size, number, rel_tol=1e-5)
-    ]
-    sign = " and the sign" if ratio < 0 else ""
-    return f"{ratio:.6g}" + (f" = {_or(found)}{sign}" if found else "")
+    inverses = {(f"1/({n})" if "*" in n else f"1/{n}"): 1 / size for n, size in sizes.items()}
+    return {**{name: float(size) for name, size in sizes.items()}, **inverses}
 
 
 def _close(observation: Observation, actual: Array, expected: Array, scale: float = 1.0) -> bool:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 
 from rot180.diagnose import probes
 from rot180.diagnose.catalogue import VARIANTS
 from rot180.diagnose.diagnosis import Finding, Mistake
-from rot180.diagnose.facts import facts_of_one, facts_of_probes, is_right
+from rot180.diagnose.facts import (
+    facts_of_factor,
+    facts_of_one,
+    facts_of_probes,
+    first_wrong_cell,
+    is_right,
+)
 from rot180.diagnose.matching import (
     EPS32,
     ROOM,
@@ -21,22 +30,19 @@ from rot180.diagnose.recipes import Made, make, with_changes
 MOST_ALTERNATIVES = 4
 
 
-def judge(observations: list[Observation], smallest: Observation | None = None) -> Finding:
-    """Return what is found of a gradient on these probes, which go from simple to awkward.
-
-    `smallest` is the one whose cells are told; else the first that is wrong.
-    """
+def judge(observations: list[Observation]) -> Finding:
+    """Return what is found of a gradient on these probes, which go from simple to awkward."""
     gradient = observations[0].gradient
     found = search(observations)
     if not found.matches:
-        facts = list(facts_of_probes(observations))
-        wrong = smallest or next(o for o in observations if not is_right(o))
-        if wrong.told:
-            facts.append(f"the smallest probe that shows it: {wrong.told}")
-        facts += facts_of_one(wrong)
-        if not found.complete:
-            facts.append("not every pair of mistakes was tried: the arrays are large")
-        return Finding(gradient, False, (), tuple(facts))
+        tried = (
+            "no mistake of the catalogue, and no two of them, make it"
+            if found.complete
+            else "no mistake of the catalogue makes it; of pairs of them, not all were tried: the "
+            "arrays are large"
+        )
+        facts = (tried, *facts_of(observations))
+        return Finding(gradient, False, (), facts)
     if not found.matches[0].variants:
         return Finding(gradient, True)
     flipped = observations[0].convolution.flipped
@@ -67,14 +73,34 @@ def precision_notes(observations: list[Observation]) -> list[str]:
     return []
 
 
-def forward_facts(observations: list[Observation], wrong: Observation) -> tuple[str, ...]:
+def facts_of(observations: list[Observation]) -> Iterator[str]:
+    """Yield what is known of an array that is wrong on some of these probes."""
+    yield from facts_of_probes(observations)
+    wrong = [observation for observation in observations if not is_right(observation)]
+    factor = list(facts_of_factor(wrong))
+    yield from factor or facts_of_one(max(wrong, key=_plain_and_rich))
+
+
+def smallest_facts(smallest: Observation) -> Iterator[str]:
+    """Yield the smallest probe that fails, if there are several, and its first wrong cell."""
+    terms = first_wrong_cell(smallest)
+    if smallest.told:
+        yield f"the smallest probe that shows it: {smallest.told}"
+    if terms:
+        yield f"the first wrong cell:\n{terms}"
+    elif smallest.told:
+        yield from itertools.islice(facts_of_one(smallest), 1)
+
+
+def forward_facts(observations: list[Observation]) -> tuple[str, ...]:
     """Return what is known of a forward that is neither a correlation nor a true convolution."""
+    flipped = observations[0].convolution.flipped
+    wrong = next(observation for observation in observations if not is_right(observation))
     return (
         "neither a cross-correlation nor a true convolution; the gradients are judged as those of "
-        + ("a true convolution" if wrong.convolution.flipped else "a cross-correlation"),
-        *facts_of_probes(observations),
-        *([f"the smallest probe that shows it: {wrong.told}"] if wrong.told else []),
-        *facts_of_one(wrong),
+        + ("a true convolution" if flipped else "a cross-correlation"),
+        *facts_of(observations),
+        *smallest_facts(wrong),
     )
 
 
@@ -93,17 +119,23 @@ def true_convolution_note(findings: list[Finding], forward_is_known: bool) -> li
 OF_A_CORRELATION = [variant for variant in VARIANTS if variant.true_convolution is not None]
 
 
+def _plain_and_rich(observation: Observation) -> tuple[bool, int]:
+    """Rank probes by how much can be told of an array: no options first, then many terms."""
+    geometry = observation.convolution.geometry
+    plain = geometry.stride == geometry.dilation == (1, 1) and not np.any(geometry.padding)
+    return plain and geometry.groups == 1, int(np.count_nonzero(observation.right.values))
+
+
 def _cannot_tell(matches: list[Match], found: Search) -> list[str]:
     """Say which probe would tell several matches apart."""
     if len(matches) < 2:
         return []
-    what = "it" if len(matches) == 2 else "them"
     more = len(matches) - 1 - MOST_ALTERNATIVES
     hidden = f" (and {more} more are possible)" if more > 0 else ""
     for probe in probes.ALL:
         if _differ(matches[: MOST_ALTERNATIVES + 1], probe):
-            return [f"these numbers cannot tell {what} apart{hidden}: this would: {probe}"]
-    return [f"these numbers cannot tell {what} apart{hidden}"]
+            return [f"these numbers cannot tell them apart{hidden}; these would: {probe}"]
+    return [f"these numbers cannot tell them apart{hidden}"]
 
 
 def _differ(matches: list[Match], probe: probes.Probe) -> bool:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +25,9 @@ ROOM = 4.0
 
 # Which axes each array has, as `Layout` and `Made` call them.
 FORMS = {"y": "dy", "dx": "x", "dw": "w", "db": "raw"}
+
+# Pixels times weights from which on a first look at one image saves time.
+LARGE = 1 << 22
 
 # Pairs are tried for that long: small probes need a tenth of it.
 SECONDS_FOR_PAIRS = 30.0
@@ -123,38 +127,39 @@ class Match:
     """Variants that together reproduce an array; none where it is right."""
 
     variants: tuple[Variant, ...]
-    eps: float
 
 
 @dataclass(frozen=True)
 class Search:
-    """All matches of the smallest number of mistakes.
-
-    `complete` is false where not all pairs were tried, `long_sums` true where the array is right
-    but for what long sums lose in single precision.
-    """
+    """All matches of the smallest number of mistakes, and whether all pairs were tried."""
 
     matches: tuple[Match, ...]
     complete: bool = True
-    long_sums: bool = False
 
 
 def search(observations: Sequence[Observation]) -> Search:
     """Find what reproduces one gradient on every probe: nothing wrong, one mistake, or two."""
-    levels = range(max(len(observation.levels) for observation in observations))
-    for level in levels:
-        if _all_fit(observations, RIGHT, level):
-            return Search((Match((), _eps(observations, level)),))
-        singles = [
-            Match((variant,), _eps(observations, level))
-            for variant, recipe in _singles(observations[0].gradient)
-            if _all_fit(observations, recipe, level)
-        ]
-        if singles:
-            return Search(tuple(singles))
+    gradient = observations[0].gradient
+    # Where most can be told apart: the last probes are the most awkward ones, and where the array
+    # is wrong most recipes fail at once.
+    awkward_first = [part for o in reversed(observations) for part in _small_parts_first(o)]
+    ordered = sorted(awkward_first, key=lambda o: o.misfit(o.right) <= ROOM * o.levels[-1])
+    right = _level(ordered, RIGHT)
+    singles = [
+        (level, Match(variants))
+        for variants, recipe in recipes_of(gradient, 1)
+        if _possible(variants, observations)
+        and right != 0
+        and (level := _level(ordered, recipe)) is not None
+    ]
+    finest = min((level for level, _ in singles), default=None)
+    if right is not None and (finest is None or right <= finest):
+        return Search((Match(()),))
+    if finest is not None:
+        return Search(tuple(match for level, match in singles if level == finest))
     if all(observation.is_a_long_sum for observation in observations):
-        return Search((Match((), EPS32),), long_sums=True)
-    return _search_pairs(observations, levels)
+        return Search((Match(()),))
+    return _search_pairs(ordered)
 
 
 def variants_of(gradient: str) -> list[Variant]:
@@ -162,57 +167,66 @@ def variants_of(gradient: str) -> list[Variant]:
     return [variant for variant in VARIANTS if variant.gradient == gradient]
 
 
-def pairs_of(gradient: str) -> Iterator[tuple[tuple[Variant, Variant], Recipe]]:
-    """Yield each two variants in one gradient that can be made together."""
-    for pair in itertools.combinations(variants_of(gradient), 2):
-        recipe = with_changes(*(variant.changes for variant in pair))
-        if recipe is not None:
-            yield pair, recipe
-
-
-def _singles(gradient: str) -> Iterator[tuple[Variant, Recipe]]:
-    for variant in variants_of(gradient):
-        recipe = with_changes(variant.changes)
-        if recipe is not None:
-            yield variant, recipe
-
-
-def _search_pairs(observations: Sequence[Observation], levels: range) -> Search:
-    end = time.monotonic() + SECONDS_FOR_PAIRS
-    # Where most can be told apart: the last probes are the most awkward ones.
-    ordered = sorted(
-        observations,
-        key=lambda observation: not _fits(observation, RIGHT, len(levels) - 1),
-        reverse=True,
+@lru_cache
+def recipes_of(gradient: str, mistakes: int) -> tuple[tuple[tuple[Variant, ...], Recipe], ...]:
+    """Return all that can be made of so many variants together in one gradient."""
+    return tuple(
+        (variants, recipe)
+        for variants in itertools.combinations(variants_of(gradient), mistakes)
+        if (recipe := with_changes(*(variant.changes for variant in variants))) is not None
     )
-    found: dict[int, list[Match]] = {level: [] for level in levels}
-    for pair, recipe in pairs_of(observations[0].gradient):
+
+
+def _possible(variants: Sequence[Variant], observations: Sequence[Observation]) -> bool:
+    """Whether a convolution here has what these mistakes are about: an activation, groups."""
+    needed = {variant.seen_with for variant in variants}
+    return (
+        "an activation" not in needed
+        or any(o.convolution.activation is not None for o in observations)
+    ) and (
+        "several groups" not in needed
+        or any(o.convolution.geometry.groups > 1 for o in observations)
+    )
+
+
+def _small_parts_first(observation: Observation) -> Iterator[Observation]:
+    """Yield the first image of a large dx, on which most recipes fail at little cost, then all."""
+    convolution, received = observation.convolution, observation.received
+    if observation.gradient == "dx" and convolution.x.size * convolution.w.size > LARGE:
+        dx = received.read_as("x")
+        if dx is not None and dx.shape == convolution.x.shape and len(dx) > 1:
+            first = Received(dx[:1], Layout(), received.eps, written=received.written)
+            yield Observation("dx", convolution.first_image(), first)
+    yield observation
+
+
+def _search_pairs(ordered: Sequence[Observation]) -> Search:
+    end = time.monotonic() + SECONDS_FOR_PAIRS
+    found: list[tuple[int, Match]] = []
+    complete = True
+    for pair, recipe in recipes_of(ordered[0].gradient, 2):
+        if not _possible(pair, ordered):
+            continue
         if time.monotonic() > end:
-            return Search(tuple(_finest(found)), complete=False)
-        misfits = []
-        for observation in ordered:
-            misfit = _misfit(observation, recipe)
-            if misfit > ROOM * observation.levels[-1]:
-                break
-            misfits.append((observation, misfit))
-        else:
-            for level in levels:
-                if all(misfit <= ROOM * _level(o, level) for o, misfit in misfits):
-                    found[level].append(Match(pair, _eps(observations, level)))
-                    break
-    return Search(tuple(_finest(found)))
+            complete = False
+            break
+        level = _level(ordered, recipe)
+        if level is not None:
+            found.append((level, Match(pair)))
+    finest = min((level for level, _ in found), default=None)
+    return Search(tuple(match for level, match in found if level == finest), complete)
 
 
-def _finest(found: dict[int, list[Match]]) -> list[Match]:
-    return next((matches for matches in found.values() if matches), [])
-
-
-def _all_fit(observations: Sequence[Observation], recipe: Recipe, level: int) -> bool:
-    return all(_fits(observation, recipe, level) for observation in reversed(observations))
-
-
-def _fits(observation: Observation, recipe: Recipe, level: int) -> bool:
-    return _misfit(observation, recipe) <= ROOM * _level(observation, level)
+def _level(observations: Sequence[Observation], recipe: Recipe) -> int | None:
+    """Return the finest precision, as a place in `levels`, in which all arrays are the recipe's."""
+    coarsest = 0
+    for observation in observations:
+        misfit, levels = _misfit(observation, recipe), observation.levels
+        level = next((i for i, eps in enumerate(levels) if misfit <= ROOM * eps), None)
+        if level is None:
+            return None
+        coarsest = max(coarsest, level)
+    return coarsest
 
 
 def _misfit(observation: Observation, recipe: Recipe) -> float:
@@ -221,14 +235,6 @@ def _misfit(observation: Observation, recipe: Recipe) -> float:
         return observation.misfit(observation.right)
     made = make(observation.gradient, recipe, convolution)
     return observation.misfit(made, factor(recipe, convolution))
-
-
-def _level(observation: Observation, level: int) -> float:
-    return observation.levels[min(level, len(observation.levels) - 1)]
-
-
-def _eps(observations: Sequence[Observation], level: int) -> float:
-    return max(_level(observation, level) for observation in observations)
 
 
 def _readings(actual: Array, made: Made) -> Iterator[Array]:

@@ -58,10 +58,14 @@ class Probe:
             f"with {self.channels} channel{'s' * (self.channels > 1)}, "
             f"{self.filters} filter{'s' * (self.filters > 1)} {self.kernel_h}x{self.kernel_w}"
         )
-        options = [
-            f"{name} {value}" for name, value in self.options.items() if name in self.parameters
-        ]
-        return ", ".join([sizes, *options])
+        return f"{sizes}, {self.told_options}" if self.parameters else sizes
+
+    @property
+    def told_options(self) -> str:
+        """Those of stride, padding, dilation and groups that are not usual."""
+        return ", ".join(
+            f"{n} {value}" for n, value in self.options.items() if n in self.parameters
+        )
 
     def convolution(
         self, activation: str | None = None, flipped: bool = False, bias: bool = False

@@ -73,9 +73,12 @@ class Recipe:
 
 RIGHT = Recipe()
 
+# What is still done where something else is computed.
+WITH_ANY_FORM = {"form", "derivative", "positions", "batch", "sign"}
+
 
 def with_changes(*changes: dict[str, Any]) -> Recipe | None:
-    """Return a recipe with all these changes; None where two of them change one field.
+    """Return a recipe with all these changes; None where they do not go together.
 
     A change to a field of `Meetings` is named "meetings.step" and so on.
     """
@@ -85,6 +88,8 @@ def with_changes(*changes: dict[str, Any]) -> Recipe | None:
             if name in values:
                 return None
             values[name] = value
+    if "form" in values and not set(values) <= WITH_ANY_FORM:
+        return None
     inner = {name[9:]: value for name, value in values.items() if name.startswith("meetings.")}
     outer = {name: value for name, value in values.items() if not name.startswith("meetings.")}
     return Recipe(meetings=Meetings(**inner), **outer)
@@ -100,12 +105,12 @@ def make(gradient: str, recipe: Recipe, convolution: Convolution) -> Made | None
 
 def factor(recipe: Recipe, convolution: Convolution) -> float:
     """Return what the recipe multiplies the gradient by."""
-    batch, out_height, out_width, _ = convolution.geometry.output_shape
+    _, out_height, out_width, _ = convolution.geometry.output_shape
     kernel_h, kernel_w = convolution.geometry.weight_shape[:2]
     return float(
         recipe.sign
         * float(max(1, out_height * out_width)) ** recipe.positions
-        * float(max(1, batch)) ** recipe.batch
+        * float(max(1, convolution.images)) ** recipe.batch
         * float(kernel_h * kernel_w) ** recipe.taps
     )
 
@@ -155,16 +160,15 @@ def _dx(recipe: Recipe, convolution: Convolution) -> Made | None:
 
 
 def _dw(recipe: Recipe, convolution: Convolution) -> Made | None:
-    met = _met(recipe, convolution)
-    if met is None:
-        return None
-    delta = _delta(recipe, convolution)
-    x = convolution.x
-    if met[0].shape[1] != x.shape[1] or met[1].shape[1] != x.shape[2]:
-        return None
-    seen = np.tensordot(x, met[0], (1, 1))  # n q c r i
-    seen = np.tensordot(seen, met[1], (1, 1))  # n c r i s j
-    dense = np.tensordot(seen, delta, ((0, 3, 5), (0, 1, 2))).transpose(1, 2, 0, 3)  # r s c k
+    key = (recipe.meetings, recipe.derivative, recipe.images)
+    if key not in convolution.sums_over_pixels:
+        sums = _sums_over_pixels(recipe, convolution)
+        if sums is None:
+            return None
+        convolution.sums_over_pixels[key] = sums
+    dense = convolution.sums_over_pixels[key]
+    # A tap that is counted from the wrong end writes at the other end.
+    dense = dense[:: 1 if recipe.turned_rows else -1, :: 1 if recipe.turned_columns else -1]
     geometry = convolution.geometry
     channels = _group_channels(recipe, convolution)
     if recipe.channels == "k mod C":
@@ -173,6 +177,20 @@ def _dw(recipe: Recipe, convolution: Convolution) -> Made | None:
     dw = np.take_along_axis(dense, channels[np.newaxis, np.newaxis], axis=2)
     dw = dw[:, :, :: -1 if "i" in recipe.reversed else 1, :: -1 if "o" in recipe.reversed else 1]
     return _exchanged_weight(recipe.written, dw, geometry.weight_shape)
+
+
+def _sums_over_pixels(recipe: Recipe, convolution: Convolution) -> Array | None:
+    """What each tap, channel and filter met: (KH, KW, C, K), for all channels of x."""
+    rows, columns = axes(convolution.geometry)
+    across, along = matrix(recipe.meetings, rows, columns), matrix(recipe.meetings, columns, rows)
+    x = convolution.x
+    if across is None or along is None or (across.shape[1], along.shape[1]) != x.shape[1:3]:
+        return None
+    seen = np.tensordot(x, across, (1, 1))  # n q c r i
+    seen = np.tensordot(seen, along, (1, 1))  # n c r i s j
+    delta = _delta(recipe, convolution)
+    sums = np.tensordot(seen, delta, ((0, 3, 5), (0, 1, 2)))  # c r s k
+    return sums.transpose(1, 2, 0, 3)
 
 
 def _db(recipe: Recipe, convolution: Convolution) -> Made | None:

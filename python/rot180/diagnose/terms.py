@@ -20,24 +20,31 @@ def cell(name: str, index: Sequence[int], layout: Layout) -> str:
 def written_out(
     gradient: str, index: Sequence[int], convolution: Convolution, layout: Layout, got: float
 ) -> str:
-    """Return the terms of a cell in three lines or four: symbols, numbers, expected and got."""
+    """Return a cell's terms, a line each in symbols and numbers, and what is expected and got."""
     terms = list(_terms(gradient, index, convolution))
-    shown = terms[:MOST_TERMS]
-    more = f" + ... ({len(terms)} terms)" if len(terms) > MOST_TERMS else ""
-    symbols = [" * ".join(_symbol(*factor, convolution, layout) for factor in t) for t in shown]
-    numbers = [
-        " * ".join(_number(_value(*factor, convolution)) for factor in term) for term in shown
-    ]
     name = cell(gradient, index, layout)
-    expected = float((convolution.right(gradient))[tuple(index)])
+    expected = float(convolution.right(gradient)[tuple(index)])
     if gradient == "y" and convolution.activation:
         name = "z" + name[1:]
         expected = float(convolution.correlation[tuple(index)])
     if gradient == "dw" and convolution.flipped:
         name = cell("dw", _flipped(index, convolution), layout)
-    lines = [f"{name} = {' + '.join(symbols) or '0, for no window reads it'}{more}"]
-    if symbols:
-        lines.append(f"= {' + '.join(numbers)}{more}")
+    symbols = [
+        " * ".join(_symbol(*factor, convolution, layout) for factor in term)
+        for term in terms[:MOST_TERMS]
+    ]
+    numbers = [
+        " * ".join(_number(_value(*factor, convolution)) for factor in term)
+        for term in terms[:MOST_TERMS]
+    ]
+    lines = [f"{name} ="]
+    width = max(map(len, symbols), default=0)
+    for symbol, number in zip(symbols, numbers, strict=True):
+        lines.append(f"    + {symbol:<{width}}   {number}")
+    if len(terms) > MOST_TERMS:
+        lines.append(f"    + {len(terms) - MOST_TERMS} more terms")
+    if not terms:
+        lines[0] += " 0: no window reads this pixel"
     lines.append(f"expected {_number(expected, digits=10)}, got {_number(got, digits=10)}")
     return "\n".join(lines)
 
