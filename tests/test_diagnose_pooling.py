@@ -257,7 +257,6 @@ def test_pairs_of_mistakes_are_named(kind):
         if set(found.mistakes) != {mistake, mistake2}:
             missed.append((one, other, [mistake.name for mistake in found.mistakes]))
     assert count > 30
-    print(missed)
     assert len(missed) <= count // 10, missed
 
 

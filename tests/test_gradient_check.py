@@ -76,6 +76,24 @@ def test_params_and_grads_in_dicts(rng):
     assert result.checks[1].checked == 48
 
 
+def test_losses_whose_backward_takes_a_gradient(rng):
+    class Loss:
+        def forward(self, prediction, target, *, training=False):
+            assert training
+            self.difference = prediction - target
+            return float((self.difference**2).sum())
+
+        def backward(self, dloss=1.0):
+            return 2 * dloss * self.difference
+
+    class Scaled(Loss):
+        def backward(self, dloss):
+            return super().backward(dloss)
+
+    for loss in (Loss(), Scaled()):
+        assert gradcheck(loss, rng.normal(size=(2, 3)), np.arange(6).reshape(2, 3))
+
+
 def test_params_and_grads_in_lists(rng):
     class Scale:
         def __init__(self):
@@ -236,6 +254,12 @@ def test_random_results_are_refused(rng):
     [
         (3, {}, TypeError, "target is a int, expected an object with forward and backward"),
         ((lambda x: "y", lambda dy, x: dy), {}, TypeError, "forward returns str"),
+        (
+            (lambda x: x.astype(np.float32), lambda dy, x: dy),
+            {},
+            TypeError,
+            "forward returns float32 for float64 inputs",
+        ),
         (rot180.ReLU(), {"tolerance": 0}, ValueError, "tolerance"),
         (rot180.ReLU(), {"entries": 0}, ValueError, "entries"),
     ],

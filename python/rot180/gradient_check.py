@@ -222,7 +222,7 @@ def gradcheck(
             "seed, or leave them out, to check it"
         )
     r = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
-    if passes.is_loss:
+    if y.ndim == 0 and not passes.wants_dy:
         r = np.ones(())
 
     def terms() -> Array:
@@ -254,7 +254,7 @@ class _Passes:
 
     forward: Callable[[list[Array]], Array]
     backward: Callable[[list[Array], Array], list[tuple[str, Array, Any]]]
-    is_loss: bool = False
+    wants_dy: bool = True
 
 
 def _passes(target: Any, arrays: Sequence[Array]) -> _Passes:
@@ -287,10 +287,11 @@ _DY_NAMES = ("dy", "dout", "grad", "delta", "grad_output", "dz", "upstream", "d_
 
 def _object_passes(target: Any) -> _Passes:
     names = _input_names(target.forward)
-    options = {"training": True} if "training" in names else {}
+    takes_training = "training" in inspect.signature(target.forward).parameters
+    options = {"training": True} if takes_training else {}
     generators = _generators(target)
     states = [copy.deepcopy(generator.bit_generator.state) for generator in generators]
-    is_loss = not _needed(target.backward)
+    wants_dy = bool(_needed(target.backward))
 
     def run_forward(arrays: list[Array]) -> Array:
         for generator, state in zip(generators, states, strict=True):
@@ -300,10 +301,10 @@ def _object_passes(target: Any) -> _Passes:
     def run_backward(arrays: list[Array], dy: Array) -> list[tuple[str, Array, Any]]:
         if hasattr(target, "zero_grad"):
             target.zero_grad()
-        back = target.backward() if is_loss else target.backward(dy.copy())
+        back = target.backward(dy.copy()) if wants_dy or dy.ndim else target.backward()
         return [*_of_inputs(names, arrays, back), *_parameters(target)]
 
-    return _Passes(run_forward, run_backward, is_loss)
+    return _Passes(run_forward, run_backward, wants_dy)
 
 
 def _of_inputs(
@@ -474,7 +475,12 @@ def _result(y: Any) -> Array:
     array: Array = np.asarray(y)
     if array.dtype.kind != "f":
         raise TypeError(f"forward returns {type(y).__name__}, expected an array of floats")
-    return array.astype(np.float64)
+    if array.dtype != np.float64:
+        raise TypeError(
+            f"forward returns {array.dtype} for float64 inputs, and differences of it drown in "
+            "rounding: compute in the dtype of the input"
+        )
+    return array
 
 
 def _needed(fn: Callable[..., Any]) -> list[str]:

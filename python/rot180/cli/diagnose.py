@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from typing import Any
@@ -52,7 +53,21 @@ def add_parser(commands: Commands) -> None:
     both("--activation", default=unset, metavar="NAME", help="that dy is still to go through")
     both("--json", action="store_true", default=unset, help="print the report as JSON")
     of_function = parser.add_argument_group("about a function").add_argument
-    of_function("--kind", choices=list(KINDS), default=unset, help="what it computes: conv2d")
+    of_function(
+        "--kind",
+        choices=list(KINDS),
+        metavar="KIND",
+        default=unset,
+        help=f"what it computes: conv2d if not given, {', '.join(list(KINDS)[1:])}",
+    )
+    of_function(
+        "--option",
+        type=_option,
+        action="append",
+        default=unset,
+        metavar="NAME=VALUE",
+        help="of the function of rot180.diagnose that judges the kind: lr=0.01, name=relu",
+    )
     of_function(
         "--forward", default=unset, metavar="[FILE.py:]FUNCTION", help="the forward pass beside it"
     )
@@ -109,6 +124,7 @@ def _of_function(function: str, given: dict[str, Any]) -> Diagnosis:
     if not path or not name:
         raise UsageError(f"{function}: expected FILE.py:FUNCTION")
     kind, seconds = given.pop("kind", "conv2d"), given.pop("time_limit", SECONDS)
+    given.update(given.pop("option", []))
     known = options_of(kind)
     for option in given:
         if option not in known:
@@ -123,7 +139,7 @@ def _of_function(function: str, given: dict[str, Any]) -> Diagnosis:
 
 
 def _of_arrays(given: dict[str, Any]) -> Diagnosis:
-    for option in ("kind", "forward", "ndim", "returns", "dtype", "time_limit"):
+    for option in ("kind", "option", "forward", "ndim", "returns", "dtype", "time_limit"):
         if option in given:
             raise UsageError(
                 f"--{option.replace('_', '-')} is for a function: rot180 diagnose FILE.py:FUNCTION"
@@ -136,6 +152,17 @@ def _of_arrays(given: dict[str, Any]) -> Diagnosis:
     digits = [numbers.digits for numbers in read.values() if numbers.digits is not None]
     arrays: dict[str, Any] = {name: numbers.values for name, numbers in read.items()}
     return conv2d_arrays(**arrays, **given, digits=min(digits, default=None))
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """Read NAME=VALUE; the value is JSON, or else a text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _pair(text: str) -> int | tuple[int, ...]:

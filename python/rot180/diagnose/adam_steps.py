@@ -221,10 +221,13 @@ SHARED_BY: dict[str, Callable[[int], tuple[int, ...]]] = {
     "a tap and input channel": lambda ndim: (ndim - 1,),
     "a tensor": lambda ndim: tuple(range(ndim)),
 }
+# For each such way: which elements, whether their gradients are averaged or summed, and whether v
+# takes the square of that or that of the squares.
 _POOLS = {
-    f"{how} of {what}": (what, reduce)
+    f"{how} of {what}, {order}": (what, reduce, order == "squared after")
     for what in SHARED_BY
     for how, reduce in (("mean", np.mean), ("sum", np.sum))
+    for order in ("squared after", "squared before")
 }
 
 _ADAM_WAYS: dict[str, Way] = {
@@ -259,8 +262,7 @@ _ADAM_WAYS: dict[str, Way] = {
     "square of m": Way("square", V_OF_M),
     "no lr": Way("lr", LR_MISSING),
     "tap and output channel in turn": Way("pool", SHARED),
-    **{f"{name}, squared after": Way("pool", SHARED) for name in _POOLS},
-    **{f"{name} of the squares": Way("pool", SHARED) for name in _POOLS},
+    **{name: Way("pool", SHARED) for name in _POOLS},
 }
 DECAY_WAYS = {
     "coupled": Way("decay", COUPLED),
@@ -365,13 +367,12 @@ class Adam:
         if "tap and output channel in turn" in names and g.ndim > 1:
             return _in_turn(g, m, v, (beta1, new1), (beta2, new2))
         first, square = g, np.abs(g) if "not squared" in names else g * g
-        for name, (elements, reduce) in _POOLS.items():
+        for elements, reduce, squared_after in (_POOLS[name] for name in names if name in _POOLS):
             axes = SHARED_BY[elements](g.ndim)
-            if f"{name}, squared after" in names:
-                first = np.asarray(reduce(g, axis=axes, keepdims=True))
+            first = np.asarray(reduce(g, axis=axes, keepdims=True))
+            if squared_after:
                 square = np.abs(first) if "not squared" in names else first * first
-            elif f"{name} of the squares" in names:
-                first = np.asarray(reduce(g, axis=axes, keepdims=True))
+            else:
                 square = np.asarray(reduce(square, axis=axes, keepdims=True))
         m = beta1 * m + new1 * first
         if "square of m" in names:
@@ -407,11 +408,9 @@ class Adam:
         """
         amplified = 16 + 2 / (1 - self.beta1) + 2 / (1 - self.beta2)
         tensors: list[FloatArray] = [p.astype(np.float64) for p in params]
-        moments: list[tuple[FloatArray, FloatArray]] = [
-            (np.zeros_like(p), np.zeros_like(p)) for p in tensors
-        ]
-        longest = [np.zeros_like(p) for p in tensors]
-        rounding = [np.zeros_like(p) for p in tensors]
+        zeros: list[FloatArray] = [np.zeros(p.shape) for p in params]
+        moments = list(zip(zeros, zeros, strict=True))
+        longest, rounding = list(zeros), list(zeros)
         for number, grads in enumerate(gradients, 1):
             for i, (p, g) in enumerate(zip(tensors, grads, strict=True)):
                 t = _count(number, i, len(tensors), names)

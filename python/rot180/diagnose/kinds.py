@@ -11,6 +11,14 @@ from rot180.diagnose.diagnosis import Diagnosis
 # The judge of each kind takes the user's function first, and options by their names.
 KINDS = {
     "conv2d": "rot180.diagnose.conv2d:conv2d_backward",
+    "linear": "rot180.diagnose.dense:linear_backward",
+    "activation": "rot180.diagnose.activations:activation_backward",
+    "max_pool2d": "rot180.diagnose.pooling:max_pool2d_backward",
+    "avg_pool2d": "rot180.diagnose.pooling:avg_pool2d_backward",
+    "softmax_cross_entropy": "rot180.diagnose.losses:softmax_cross_entropy_backward",
+    "adam": "rot180.diagnose.optimizers:adam",
+    "adam_layer": "rot180.diagnose.optimizers:adam_layer",
+    "sgd": "rot180.diagnose.optimizers:sgd",
 }
 
 

@@ -392,16 +392,19 @@ class _Run:
     def path(self, names: Names) -> Iterator[tuple[FloatArray, FloatArray]]:
         return self.model.path(self.params, self.gradients, names)
 
-    def explained(self) -> list[Names]:
-        return explanations(
-            self.path, self.model.ways(), self.found, variants=self.model.variants()
-        )
+    def explained(self, found: Sequence[FloatArray]) -> list[Names]:
+        return explanations(self.path, self.model.ways(), found, variants=self.model.variants())
 
 
 def _judge(runs: Sequence[_Run], shared: Mistake, array: str = "param") -> Diagnosis:
     """Find what reproduces where the optimizer went, in the first dtype in which it is wrong."""
+    notes = []
     for run in runs:
-        explained = run.explained()
+        explained = run.explained(run.found)
+        if not explained and run.found[0].dtype == np.float64:
+            explained = run.explained([place.astype(np.float32) for place in run.found])
+            if explained:
+                notes.append("computed in single precision, which is no mistake")
         made, *others = [mistakes(run.model.ways(), names) for names in explained] or [()]
         right = bool(explained) and not made
         if not right:
@@ -412,8 +415,8 @@ def _judge(runs: Sequence[_Run], shared: Mistake, array: str = "param") -> Diagn
     if not right and run is not runs[0]:
         facts = (f"right in {runs[0].found[0].dtype}, wrong in {run.found[0].dtype}", *facts)
     seen = explained[0] if explained else RIGHT
-    notes = tuple(note for name, note in _NOTES.items() if name in seen)
-    return Diagnosis((Finding(array, right, made, facts, tuple(others)),), notes=notes)
+    notes += [note for name, note in _NOTES.items() if name in seen]
+    return Diagnosis((Finding(array, right, made, facts, tuple(others)),), notes=tuple(notes))
 
 
 def _facts(run: _Run) -> tuple[str, ...]:

@@ -588,7 +588,7 @@ class _Pool:
         self, inside: FloatArray, window: _Window, given: Mapping[str, Any], names: Names
     ) -> float:
         x, dy = given["x"], given["dy"]
-        kernel, stride = window.taken(names)
+        kernel, _ = window.taken(names)
         pixels = math.prod(kernel)
         counts = {
             "not divided": 1,
@@ -596,7 +596,7 @@ class _Pool:
             "by columns": kernel[1],
             "by outputs": math.prod(dy.shape[1:3]),
             "by pixels of x": math.prod(x.shape[1:3]),
-            "by stride": math.prod(stride),
+            "by stride": math.prod(window.stride),
             "twice": pixels**2,
         }
         for name, count in counts.items():

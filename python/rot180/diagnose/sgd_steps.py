@@ -120,9 +120,9 @@ class Sgd:
         """Return the mistakes that show with these options."""
         ways = dict(_WAYS)
         if self.momentum:
-            ways.update(_MOMENTUM_WAYS)
             other = NOT_NESTEROV if self.nesterov else NESTEROV
             ways["other momentum"] = Way("nesterov", other)
+            ways.update(_MOMENTUM_WAYS)
         if self.weight_decay:
             ways.update(DECAY_WAYS)
             del ways["decoupled" if self.decoupled else "coupled"]
