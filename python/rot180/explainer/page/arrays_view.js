@@ -1,4 +1,4 @@
-// All arrays: each with its gradient below it, so that what meets in a product lies side by side.
+// All arrays. dx stands beside w and dy, of which it is made, also where two columns fill the width.
 
 const MEANINGS = {
   x: "input",
@@ -27,8 +27,8 @@ function arraysView(app) {
       "div",
       { class: "columns" },
       column("x", "dx"),
-      column("w", "dw"),
-      column("y", "dy", "b", "db"),
+      column("w", "dy"),
+      column("y", "dw", "b", "db"),
     ),
     app.problem.geometry.axes.some(({ remainder }) => remainder)
       ? element(

@@ -95,7 +95,7 @@ function listenToTerms() {
     const row = rows[Math.min(Math.max(at + by, 0), rows.length - 1)];
     show(row);
     row.scrollIntoView({ block: "nearest" });
-    byId("spoken").textContent = row.textContent;
+    speak(spokenTerm(explained(app).terms[Number(row.dataset.term)]));
   });
 }
 

@@ -54,14 +54,14 @@ function showSelection() {
   if (app.view === "matrix") lightMatrix(app);
   byId("terms").replaceChildren(...termsPanel(app));
   byId("readout").textContent = app.pinned ? "Held: Esc lets go." : "";
-  speak();
+  if (app.timer === null) speak(spokenTerms(app));
 }
 
-function speak() {
+// Has a text read out, unless another one follows at once.
+function speak(text) {
   clearTimeout(app.speaking);
-  if (app.timer !== null) return;
   app.speaking = setTimeout(() => {
-    byId("spoken").textContent = spokenTerms(app);
+    byId("spoken").textContent = text;
   }, SPEAK_AFTER_MILLISECONDS);
 }
 

@@ -78,15 +78,15 @@ function termsPanel(app) {
     element(
       "p",
       { class: "sum", "data-sum": String(sum), "data-terms": terms.length },
-      element(
-        "span",
-        {},
-        `sum of ${terms.length} ${terms.length === 1 ? "term" : "terms"}${scale}`,
-      ),
+      element("span", {}, `sum of ${countOf(terms)}${scale}`),
       element("strong", {}, full),
     ),
     element("p", { class: "check" }, checkText(app, cell, sum)),
   ];
+}
+
+function countOf({ length }) {
+  return `${length} ${length === 1 ? "term" : "terms"}`;
 }
 
 function emptySum({ kind, spoilt }) {
@@ -184,16 +184,16 @@ function checkText(app, { spoilt, terms, value, name, kind }, sum) {
 // For those who hear the page.
 function spokenTerms(app) {
   const { name, terms, value, spoilt } = explained(app);
-  const spoken = terms
-    .slice(0, LONGEST_SPOKEN)
-    .map((term) =>
-      term.factors.length > 1
-        ? `${productText(term).replace("·", " times ")}, ${numbersText(term).replace("×", "times")}`
-        : `${productText(term)}, ${shortNumber(term.value)}`,
-    );
+  const spoken = terms.slice(0, LONGEST_SPOKEN).map(spokenTerm);
   const more = terms.length - spoken.length;
   return (
     `${name}${spoilt ? " with the mistake" : ""} is ${fullNumber(value, app.dtype)}, ` +
-    `the sum of ${terms.length} terms: ${spoken.join("; ")}${more > 0 ? `; and ${more} more` : ""}.`
+    `the sum of ${countOf(terms)}: ${spoken.join("; ")}${more > 0 ? `; and ${more} more` : ""}.`
   );
+}
+
+function spokenTerm(term) {
+  return term.factors.length > 1
+    ? `${productText(term).replace("·", " times ")}, ${numbersText(term).replace("×", "times")}`
+    : `${productText(term)}, ${shortNumber(term.value)}`;
 }
