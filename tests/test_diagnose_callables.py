@@ -156,6 +156,15 @@ def test_a_pair_of_strides_need_not_be_taken():
     assert any("one number for stride" in note for note in diagnosis.notes)
 
 
+def test_pairs_alone_may_be_taken():
+    def only_pairs(x, w, dy, stride, padding):
+        (sh, sw), (ph, pw) = stride, padding
+        return tuple(right_backwards.im2col(x, w, dy, (sh, sw), (ph, pw)).values())
+
+    diagnosis = conv2d_backward(only_pairs)
+    assert diagnosis.right, diagnosis.text()
+
+
 @pytest.mark.parametrize(
     ("holds", "told"),
     [
