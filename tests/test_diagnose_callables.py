@@ -209,6 +209,17 @@ def test_a_stride_that_is_refused_is_a_note_and_one_that_crashes_a_problem():
     assert diagnosis.findings[0].right, "what was judged is told all the same"
 
 
+def test_an_error_that_numpy_raises_is_no_refusal():
+    def crashes(x, w, dy, stride=1):
+        if stride != 1:
+            np.tensordot(x, w, 1)
+        return right(x, w, dy)
+
+    diagnosis = conv2d_backward(crashes)
+    assert diagnosis.exit_status == 2
+    assert "np.tensordot(x, w, 1)" in diagnosis.problem
+
+
 def test_the_other_layout_is_suggested():
     function, options = right_backwards.RIGHT["scatter"]
     diagnosis = conv2d_backward(function)
