@@ -156,6 +156,15 @@ def test_a_pair_of_strides_need_not_be_taken():
     assert any("one number for stride" in note for note in diagnosis.notes)
 
 
+def test_pairs_alone_may_be_taken():
+    def only_pairs(x, w, dy, stride, padding):
+        (sh, sw), (ph, pw) = stride, padding
+        return tuple(right_backwards.im2col(x, w, dy, (sh, sw), (ph, pw)).values())
+
+    diagnosis = conv2d_backward(only_pairs)
+    assert diagnosis.right, diagnosis.text()
+
+
 @pytest.mark.parametrize(
     ("holds", "told"),
     [
@@ -198,6 +207,17 @@ def test_a_stride_that_is_refused_is_a_note_and_one_that_crashes_a_problem():
     assert "ZeroDivisionError" in diagnosis.problem
     assert "stride 2" in diagnosis.problem
     assert diagnosis.findings[0].right, "what was judged is told all the same"
+
+
+def test_an_error_that_numpy_raises_is_no_refusal():
+    def crashes(x, w, dy, stride=1):
+        if stride != 1:
+            np.tensordot(x, w, 1)
+        return right(x, w, dy)
+
+    diagnosis = conv2d_backward(crashes)
+    assert diagnosis.exit_status == 2
+    assert "np.tensordot(x, w, 1)" in diagnosis.problem
 
 
 def test_the_other_layout_is_suggested():

@@ -18,6 +18,9 @@ def right(x, w, dy, stride=1, padding=0, dilation=1, groups=1):
     return dx, reference.conv2d_grad_weight(x, dy, w.shape[:2], **options)
 
 
+BEHIND = ((0, 0), (0, 1), (0, 1), (0, 0))
+
+
 def facts_of(gradient, change, needs=lambda **options: True):
     """What is said where `change` makes a right gradient wrong."""
     place = {"dx": 0, "dw": 1}[gradient]
@@ -98,6 +101,34 @@ def test_the_smallest_probe_is_shown_with_its_terms():
     expected, got = (float(facts.rsplit(word, 1)[1].split()[0].strip(",")) for word in
                      ("expected ", "got "))  # fmt: skip
     assert got == 7 * expected != 0
+
+
+@pytest.mark.parametrize(
+    ("slip", "told"),
+    [
+        (lambda dx, x, w, dy: right(x, w, np.pad(dy[:, :-1, :-1], BEHIND))[0],
+         "the last row and column of outputs are left out"),
+        (lambda dx, x, w, dy: np.pad(dx, ((0, 0), (1, 0), (1, 0), (0, 0)))[:, :-1, :-1],
+         "windows begin one pixel too late"),
+        (lambda dx, x, w, dy: dx[:, w.shape[0] - 1 : dx.shape[1] - w.shape[0] + 1,
+                                 w.shape[1] - 1 : dx.shape[2] - w.shape[1] + 1],
+         "it is the correlation in valid mode"),
+        (lambda dx, x, w, dy: dx[:, (w.shape[0] - 1) // 2 :, (w.shape[1] - 1) // 2 :]
+         [:, : dy.shape[1], : dy.shape[2]], "it is the correlation in same mode"),
+        (lambda dx, x, w, dy: dx * (np.arange(len(dx)) == 0)[:, None, None, None],
+         "only the first image of the batch counts"),
+    ],
+)  # fmt: skip
+def test_slips_are_told(slip, told):
+    def backward(x, w, dy):
+        dx = slip(right(x, w, dy)[0], x, w, dy)
+        if dx.size == 0:
+            raise NotImplementedError
+        return dx
+
+    (finding,) = conv2d_backward(backward).findings
+    assert finding.mistakes == ()
+    assert finding.facts[1].startswith(told)
 
 
 def test_only_pixels_between_windows():

@@ -75,7 +75,7 @@ def conv2d_backward(
     x, input, image                     the input
     w, weight, kernel, filters          the kernels
     dy, dout, grad, grad_output, delta  dL/dy, from the layer that follows
-    stride, padding, dilation           ints, or pairs for rows and columns where it takes them
+    stride, padding, dilation           ints; pairs for rows and columns where it takes them
     groups                              an int
     b, bias                             (K,)
     y, out / z                          the forward's output, after / before the activation
@@ -182,6 +182,7 @@ class _Judgement:
         self.layout, self.limits, self.activation = layout, limits, activation
         self.returns, self.dtype = returns, dtype
         self.flipped = False
+        self.pairs = False  # whether stride, padding and dilation are given as pairs
         self.observations: dict[str, list[tuple[Probe, Observation]]] = {}
         self.changed: list[str] = []
         self.lists: list[str] = []
@@ -214,6 +215,8 @@ class _Judgement:
             try:
                 first = self._call(self._convolution(probe), probe)
             except RaisedError as error:
+                if refused is None and self._takes_pairs_only(probe):
+                    return self._find_limits()
                 if refused is None and not error.refused:
                     self._expect_no_other_layout(probe, error)
                 refused = refused or error
@@ -227,6 +230,17 @@ class _Judgement:
             f"{self.name} {last}. That was on the simplest probe: {simplest}. Call it with such "
             "arrays yourself, and mend that first"
         )
+
+    def _takes_pairs_only(self, probe: Probe) -> bool:
+        """Find out whether the function unpacks its stride and padding, and give it pairs then."""
+        if self.pairs or not any(map(self.backward.takes, ("stride", "padding", "dilation"))):
+            return False
+        self.pairs = True
+        try:
+            self._call(self._convolution(probe), probe)
+        except UnusableError:
+            self.pairs = False
+        return self.pairs
 
     def _expect_no_other_layout(self, probe: Probe, error: RaisedError) -> None:
         """Refuse a function that raised, and does not in another layout that is in use."""
@@ -435,7 +449,7 @@ class _Judgement:
         }
         return {
             **{n: a if a is None else a.astype(self.dtype) for n, a in arrays.items()},
-            **probe.options,
+            **(_in_pairs(probe.options) if self.pairs else probe.options),
             "activation": self.activation,
             "input_shape": layout.shape("x", geometry.input_shape),
             "kernel_size": geometry.weight_shape[:2],
@@ -455,6 +469,13 @@ def _right_output(observation: Observation) -> bool:
     before = Made(observation.convolution.correlation, "dy")
     room = ROOM * observation.levels[-1]
     return is_right(observation) or observation.misfit(before) <= room
+
+
+def _in_pairs(options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: (value, value) if isinstance(value, int) and name != "groups" else value
+        for name, value in options.items()
+    }
 
 
 def _changed(parameter: str) -> Finding:

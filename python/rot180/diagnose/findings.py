@@ -24,6 +24,7 @@ from rot180.diagnose.matching import (
     Observation,
     Search,
     search,
+    slips,
 )
 from rot180.diagnose.recipes import Made, make, with_changes
 
@@ -41,7 +42,7 @@ def judge(observations: list[Observation]) -> Finding:
             else "no mistake of the catalogue makes it; of pairs of them, not all were tried: the "
             "arrays are large"
         )
-        facts = (tried, *facts_of(observations))
+        facts = (tried, *slips(observations), *facts_of(observations))
         return Finding(gradient, False, (), facts)
     if not found.matches[0].variants:
         return Finding(gradient, True)

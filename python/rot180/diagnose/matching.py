@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from rot180.diagnose.catalogue import VARIANTS, Variant
+from rot180.diagnose.catalogue import SLIPS, VARIANTS, Variant
 from rot180.diagnose.convolution import Array, Convolution
 from rot180.diagnose.layouts import Layout
 from rot180.diagnose.recipes import RIGHT, Made, Recipe, factor, make, with_changes
@@ -206,6 +206,16 @@ def _small_parts_first(observation: Observation) -> Iterator[Observation]:
             first = Received(dx[:1], Layout(), received.eps, written=received.written)
             yield Observation("dx", convolution.first_image(), first)
     yield observation
+
+
+def slips(observations: Sequence[Observation]) -> Iterator[str]:
+    """Yield what reproduces the array and is no mistake of the catalogue."""
+    for told, gradients, changes in SLIPS:
+        recipe = with_changes(changes)
+        if observations[0].gradient not in gradients.split() or recipe is None:
+            continue
+        if _level(observations, recipe) is not None:
+            yield told
 
 
 def _search_pairs(ordered: Sequence[Observation]) -> Search:
