@@ -261,6 +261,24 @@ def test_right_implementations_pass(form):
     assert not found.notes
 
 
+class WithSingleMoments(OfLists):
+    def __init__(self, params, lr=1e-3):
+        super().__init__(params, lr)
+        self.m = [m.astype(np.float32) for m in self.m]
+        self.v = [v.astype(np.float32) for v in self.v]
+
+    def step(self, grads):
+        super().step(grads)
+        self.m = [m.astype(np.float32) for m in self.m]
+        self.v = [v.astype(np.float32) for v in self.v]
+
+
+def test_moments_in_single_precision_are_no_mistake():
+    found = diagnose.adam(WithSingleMoments)
+    assert found.right, found
+    assert found.notes == ("param is right to single precision only, which is no mistake",)
+
+
 @pytest.mark.parametrize("form", ["in place", "returning", "rot180's"])
 @pytest.mark.parametrize(
     "options",

@@ -404,7 +404,7 @@ def _judge(runs: Sequence[_Run], shared: Mistake, array: str = "param") -> Diagn
         if not explained and run.found[0].dtype == np.float64:
             explained = run.explained([place.astype(np.float32) for place in run.found])
             if explained:
-                notes.append("computed in single precision, which is no mistake")
+                notes.append(f"{array} is right to single precision only, which is no mistake")
         made, *others = [mistakes(run.model.ways(), names) for names in explained] or [()]
         right = bool(explained) and not made
         if not right:
