@@ -382,6 +382,26 @@ def test_betas_exchanged():
     assert diagnose.adam(step).mistakes == (adam_steps.BETAS_EXCHANGED,)
 
 
+@pytest.mark.parametrize(
+    ("options", "fact"),
+    [
+        ((1e-3, 0.9, 0.999, 1e-7), "right with eps=1e-07"),
+        ((1e-3, 0.9, 0.99, 1e-8), "right with betas=(0.9, 0.99)"),
+        ((1e-2, 0.9, 0.999, 1e-8), "right with lr=0.01, as well"),  # or m has no factor 0.1
+    ],
+)
+def test_another_option_that_would_be_right_is_told(options, fact):
+    for step in (returning, epsilon_hat):
+        found = diagnose.adam(
+            lambda param, grad, m, v, t: step(param, grad, m, v, t, *options)  # noqa: B023
+        )
+        assert not found.right
+        assert found.findings[0].facts[0] == fact
+
+
+TWICE = 2e-3, 0.9, 0.999, 1e-8
+
+
 def test_facts_where_no_mistake_fits():
     def longer(param, grad, m, v, t):
         after, m, v = returning(param, grad, m, v, t, 1e-3 * 1.5, 0.9, 0.999, 1e-8)
@@ -393,6 +413,8 @@ def test_facts_where_no_mistake_fits():
     facts = found.findings[0].facts
     assert facts[0] == "the step is 1.5 times as long as it should be"
     assert "after step 1, tensor 0 of shape (3, 2, 5, 4) has at " in facts[1]
+    hat = diagnose.adam(lambda param, grad, m, v, t: epsilon_hat(param, grad, m, v, t, *TWICE))
+    assert hat.findings[0].facts[0] == "the step is 2 times as long as it should be"
     nothing = diagnose.adam(lambda params: lambda grads: None)
     assert nothing.findings[0].facts[0].startswith("the parameters never change")
 
