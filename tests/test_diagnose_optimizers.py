@@ -434,10 +434,12 @@ def raising(param, grad, m, v, t):
 @pytest.mark.parametrize(
     ("fn", "problem"),
     [
-        (raising, "raising raised RuntimeError: no luck"),
-        (lambda param, grad, m, v, t: [param.tolist(), m, v], "returned a list where an array"),
+        (raising, "raising raised RuntimeError: no luck in line"),
+        (lambda param, grad, m, v, t: exit(1), "raised SystemExit: 1"),
+        (lambda params: lambda grads: grads["w"], "raised TypeError: list indices must be"),
+        (lambda param, grad, m, v, t: [param.tolist(), m, v], "returns a list where an array"),
         (lambda param, grad, m, v, t: (param > 0, m, v), "array of dtype bool, expected floats"),
-        (lambda params: 3, "returns, a int, has neither a step nor an update"),
+        (lambda params: 3, "returns a int, which can neither step nor update"),
     ],
 )
 def test_what_cannot_be_judged(fn, problem):

@@ -15,6 +15,7 @@ from rot180.arguments import FloatArray, adam_betas, positive_number, real_numbe
 from rot180.diagnose import adam_steps, sgd_steps
 from rot180.diagnose.adam_layer_steps import AdamLayer
 from rot180.diagnose.adam_steps import Adam
+from rot180.diagnose.callables import RaisedError, UnusableError
 from rot180.diagnose.candidates import (
     RIGHT,
     Names,
@@ -103,8 +104,8 @@ def adam(
         probe = _Probe.of(dtype, lr, (1.0, math.sqrt(eps), eps))
         try:
             went = probe.run(fn, [options] * _STEPS, ("m", "v"))
-        except Exception as error:
-            return Diagnosis((), problem=_raised(fn, error))
+        except BaseException as error:
+            return _unusable(fn, error)
         runs.append(_Run(asked, probe.params, probe.gradients, went))
     return _judge(runs, adam_steps.SHARED)
 
@@ -245,8 +246,8 @@ def adam_layer(
                     w, b = (_float_array("what the layer returns", one) for one in back)
                 back_w = w.transpose(np.argsort(weights)) if w.ndim == 4 else w
                 went.steps.append([back_w.copy(), b.copy()])
-        except Exception as error:
-            return Diagnosis((), problem=_raised(fn, error))
+        except BaseException as error:
+            return _unusable(fn, error)
         went.state.append({n: a for n, a in state.items() if _shaped_like_output(a, layer)})
         runs.append(_Run(layer, params, layer.gradients(params[0].shape[:2]), went))
     return _judge(runs, adam_steps.SHARED, "w and b")
@@ -315,8 +316,8 @@ def sgd(
         probe = _Probe.of(dtype, lr, (1.0,))
         try:
             went = probe.run(fn, steps, state)
-        except Exception as error:
-            return Diagnosis((), problem=_raised(fn, error))
+        except BaseException as error:
+            return _unusable(fn, error)
         runs.append(_Run(asked, probe.params, probe.gradients, went))
     return _judge(runs, sgd_steps.SHARED)
 
@@ -572,6 +573,10 @@ def _float_array(name: str, value: npt.ArrayLike) -> FloatArray:
     return array
 
 
-def _raised(fn: Callable[..., Any], error: Exception) -> str:
-    name = getattr(fn, "__name__", type(fn).__name__)
-    return f"{name} raised {type(error).__name__}: {error}"
+def _unusable(fn: Callable[..., Any], error: BaseException) -> Diagnosis:
+    """Say why a function cannot be judged; Ctrl-C is not one of the reasons."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    name = getattr(fn, "__qualname__", type(fn).__name__)
+    what = error if isinstance(error, UnusableError) else RaisedError(error)
+    return Diagnosis((), f"{name} {what}")
