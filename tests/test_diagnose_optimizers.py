@@ -351,6 +351,22 @@ def test_weight_decay(decoupled):
     assert diagnose.adam(made(), **right).mistakes == (adam_steps.NO_DECAY,)
 
 
+@pytest.mark.parametrize("decoupled", [True, False])
+def test_the_other_weight_decay_beside_another_mistake(decoupled):
+    before, after = "g = grad + weight_decay * param", ""
+    if not decoupled:
+        before, after = "g = grad", "param[...] = param - lr * weight_decay * param"
+    text = STEP.replace("eps):", "eps, weight_decay):").replace("g = grad", before)
+    text = text.replace("    t = {t}\n", f"    {after}\n    t = {{t}}\n")
+    decay = adam_steps.COUPLED if decoupled else adam_steps.DECOUPLED
+    hidden = {"t from 0"} | ({"M25 sum"} if decoupled else set())  # NaN, and without the decay
+    for name in MISTAKES.keys() - hidden:
+        scope = {"np": np}
+        exec(text.format(**{**RIGHT, **MISTAKES[name]}), scope)
+        found = diagnose.adam(scope["step"], weight_decay=0.01, decoupled=decoupled)
+        assert set(found.mistakes) == {named(name), decay}, name
+
+
 def test_decoupled_decay_may_come_first_or_last():
     def first(param, grad, m, v, t, lr, beta1, beta2, eps, weight_decay):
         param = param * (1 - lr * weight_decay)

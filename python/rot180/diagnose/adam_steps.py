@@ -351,7 +351,7 @@ class Adam:
         step = -length if "added" in names else length
         if decay in ("decoupled", "decoupled growing", "decay without lr"):
             base = p - step if "decay last" in names else start
-            rate = self.weight_decay * (1.0 if decay == "decay without lr" else lr)
+            rate = self.weight_decay * (1.0 if decay == "decay without lr" else self.lr)
             step = step + (-rate if decay == "decoupled growing" else rate) * base
         if names & {"both stored", "m stored"}:
             m = m_hat
