@@ -6,6 +6,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,10 @@ RESULTS = {
 }
 
 
+# Where a user's own code is not.
+LIBRARIES = (str(Path(np.__file__).parent), str(Path(__file__).parents[1]))
+
+
 class UnusableError(Exception):
     """A function that cannot be judged, with what to do about it."""
 
@@ -47,14 +52,12 @@ class RaisedError(UnusableError):
 
     def __init__(self, error: BaseException) -> None:
         frames = traceback.extract_tb(error.__traceback__)
-        # The first frame is the call from here.
-        theirs = frames[1:] or frames
-        line = (theirs[-1].line or "").strip()
+        theirs = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
+        line = (theirs[-1].line or "").strip() if theirs else ""
         self.refused = isinstance(error, NotImplementedError | AssertionError) or (
-            line.startswith("raise ")
+            line.startswith("raise ") and theirs[-1] is frames[-1]
         )
-        self.error = error
-        where = f" in line {theirs[-1].lineno}: {line}" if line and len(frames) > 1 else ""
+        where = f" in line {theirs[-1].lineno}: {line}" if line else ""
         message = " ".join(str(error).split())[:300]
         super().__init__(f"raised {type(error).__name__}{': ' * bool(message)}{message}{where}")
 
@@ -123,7 +126,7 @@ def understand(
     needed: Sequence[str],
     names: Mapping[str, Sequence[str]] = NAMES,
 ) -> Function:
-    """Find out by which of these names a function takes its arguments.
+    """Find out by which names a function takes its arguments; the last of `needed` it must.
 
     Raises
     ------
@@ -162,6 +165,11 @@ def understand(
         raise UnusableError(
             f"{name} has the parameter{'s' * (len(unknown) > 1)} {', '.join(unknown)}, and what is "
             f"meant is not known: rename, or wrap it in a function with some of these: {known}"
+        )
+    if needed[-1] not in found:
+        raise UnusableError(
+            f"{name} takes no {needed[-1]}: it must have a parameter of one of the names "
+            f"{', '.join(names[needed[-1]][:6])}"
         )
     return Function(call, found, tuple(positional), rest)
 

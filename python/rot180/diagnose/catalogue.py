@@ -363,6 +363,14 @@ def _strides() -> Iterator[Variant]:
             {"meetings.step": "one more", "meetings.extent": "reached"},
             "dx has s zeros between the entries of dy, not s-1, and is too large",
         ),
+        (
+            {"meetings.step": "one more above 1"},
+            "dx has s zeros between the entries of dy, not s-1",
+        ),
+        (
+            {"meetings.step": "one more above 1", "meetings.extent": "reached"},
+            "dx has s zeros between the entries of dy, not s-1, and is too large",
+        ),
     ):
         yield Variant(
             Mistake("M12", name, reason, interleaved, "stride-in-backward"), "dx", changes, stride
@@ -661,4 +669,36 @@ VARIANTS: tuple[Variant, ...] = (
     *_places(),
     *_sums(),
     *_activation(),
+)
+
+# Slips that are in no catalogue, told as facts: what, the gradients that have it, and the changes.
+SLIPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("the last row and column of outputs are left out", "dx dw", {"meetings.kept": "but the last"}),
+    (
+        "the first row and column of outputs are left out",
+        "dx dw",
+        {"meetings.kept": "but the first"},
+    ),
+    (
+        "windows begin one pixel too early, or dx is cropped one too late",
+        "dx dw",
+        {"meetings.start": "more"},
+    ),
+    (
+        "windows begin one pixel too late, or dx is cropped one too early",
+        "dx dw",
+        {"meetings.start": "less"},
+    ),
+    (
+        "it is the correlation in valid mode, where full mode is right",
+        "dx",
+        {"meetings.start": "valid", "meetings.extent": "valid"},
+    ),
+    (
+        "it is the correlation in same mode, where full mode is right",
+        "dx",
+        {"meetings.start": "same", "meetings.extent": "same"},
+    ),
+    ("only the first image of the batch counts", "dx dw db", {"images": "first"}),
+    ("only the last image of the batch counts", "dx", {"images": "last"}),
 )

@@ -75,7 +75,7 @@ def conv2d_backward(
     x, input, image                     the input
     w, weight, kernel, filters          the kernels
     dy, dout, grad, grad_output, delta  dL/dy, from the layer that follows
-    stride, padding, dilation           ints, or pairs for rows and columns where it takes them
+    stride, padding, dilation           ints; pairs for rows and columns where it takes them
     groups                              an int
     b, bias                             (K,)
     y, out / z                          the forward's output, after / before the activation
@@ -177,11 +177,12 @@ class _Judgement:
         dtype: np.dtype[Any],
     ) -> None:
         self.name = _name(fn)
-        self.backward = understand(fn, "backward", ("x", "w", "dy", "stride", "padding"))
-        self.forward = None if forward is None else understand(forward, "forward", ("x", "w"))
+        self.backward = understand(fn, "backward", ("x", "w", "dy"))
+        self.forward = None if forward is None else understand(forward, "forward", ("w", "x"))
         self.layout, self.limits, self.activation = layout, limits, activation
         self.returns, self.dtype = returns, dtype
         self.flipped = False
+        self.pairs = False  # whether stride, padding and dilation are given as pairs
         self.observations: dict[str, list[tuple[Probe, Observation]]] = {}
         self.changed: list[str] = []
         self.lists: list[str] = []
@@ -214,6 +215,10 @@ class _Judgement:
             try:
                 first = self._call(self._convolution(probe), probe)
             except RaisedError as error:
+                if refused is None and self._takes_pairs_only(probe):
+                    return self._find_limits()
+                if refused is None and not error.refused:
+                    self._expect_no_other_layout(probe, error)
                 refused = refused or error
                 last, simplest = error, probe
                 continue
@@ -222,25 +227,38 @@ class _Judgement:
             self.limits = tried
             return first
         raise UnusableError(
-            f"{self.name} {last}. That was on the simplest probe: {simplest}. "
-            + (self._other_layout() or "Call it with such arrays yourself, and mend that first")
+            f"{self.name} {last}. That was on the simplest probe: {simplest}. Call it with such "
+            "arrays yourself, and mend that first"
         )
 
-    def _other_layout(self) -> str | None:
-        """Say with which of the usual layouts the function does not raise."""
-        said = self.layout
+    def _takes_pairs_only(self, probe: Probe) -> bool:
+        """Find out whether the function unpacks its stride and padding, and give it pairs then."""
+        if self.pairs or not any(map(self.backward.takes, ("stride", "padding", "dilation"))):
+            return False
+        self.pairs = True
+        try:
+            self._call(self._convolution(probe), probe)
+        except UnusableError:
+            self.pairs = False
+        return self.pairs
+
+    def _expect_no_other_layout(self, probe: Probe, error: RaisedError) -> None:
+        """Refuse a function that raised, and does not in another layout that is in use."""
+        said, convolution = self.layout, self._convolution(probe)
+        missing = "".join(axis for axis in "NC" if axis not in said.x)
         for image, weight in (("NCHW", "OIHW"), ("NHWC", "HWIO"), ("NCHW", "HWIO")):
-            missing = "".join(axis for axis in "NC" if axis not in said.x)
-            self.layout = Layout(without(image, missing), said.w, without(image, missing))
-            if "I" in said.w:
-                self.layout = replace(self.layout, w=weight)
-            probe = self.limits.within(probes.WIDEST)
+            axes = without(image, missing)
+            self.layout = Layout(axes, weight if "I" in said.w else said.w, axes)
             try:
-                self._call(self._convolution(probe), probe)
+                made = self._call(convolution, probe)
             except UnusableError:
                 continue
-            return f"It does not raise with layout {image} and weight layout {weight}: pass these"
-        return None
+            if all(Observation(n, convolution, r).has_the_right_shape for n, r in made.items()):
+                raise UnusableError(
+                    f"{self.name} {error}. It does not with layout {image} and weight layout "
+                    f"{weight}: pass these"
+                )
+        self.layout = said
 
     def _kept_from_call_to_call(self, first: dict[str, Received]) -> list[str]:
         """Return the gradients that grow by the same amount with each equal call."""
@@ -431,7 +449,7 @@ class _Judgement:
         }
         return {
             **{n: a if a is None else a.astype(self.dtype) for n, a in arrays.items()},
-            **probe.options,
+            **(_in_pairs(probe.options) if self.pairs else probe.options),
             "activation": self.activation,
             "input_shape": layout.shape("x", geometry.input_shape),
             "kernel_size": geometry.weight_shape[:2],
@@ -451,6 +469,13 @@ def _right_output(observation: Observation) -> bool:
     before = Made(observation.convolution.correlation, "dy")
     room = ROOM * observation.levels[-1]
     return is_right(observation) or observation.misfit(before) <= room
+
+
+def _in_pairs(options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: (value, value) if isinstance(value, int) and name != "groups" else value
+        for name, value in options.items()
+    }
 
 
 def _changed(parameter: str) -> Finding:

@@ -92,10 +92,12 @@ def facts_of_factor(wrong: Sequence[Observation]) -> Iterator[str]:
     if len(factors) < len(ratios):
         return
     sizes = [_sizes(observation.convolution) for observation in wrong]
+    grouped = any(observation.convolution.geometry.groups > 1 for observation in wrong)
     names = [
         name
         for name in sizes[0]
-        if all(
+        if (grouped or "groups" not in name)
+        and all(
             math.isclose(abs(factor), its[name], rel_tol=1e-5)
             for factor, its in zip(factors, sizes, strict=True)
         )
@@ -408,10 +410,11 @@ def _sizes(convolution: Convolution) -> dict[str, float]:
     kernel_h, kernel_w, channels, _ = g.weight_shape
     sizes = {
         "N": batch,
-        "C": channels,
+        "C": g.input_shape[3],
         "K": filters,
         "KH*KW": kernel_h * kernel_w,
-        "KH*KW*C": kernel_h * kernel_w * channels,
+        "KH*KW*C": kernel_h * kernel_w * g.input_shape[3],
+        "KH*KW*C/groups": kernel_h * kernel_w * channels,
         "OH*OW": out_height * out_width,
         "N*OH*OW": batch * out_height * out_width,
         "H*W": math.prod(g.input_shape[1:3]),

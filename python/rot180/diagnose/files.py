@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -50,18 +50,19 @@ def read_numbers(name: str) -> Numbers:
         path, key = name.rsplit(":", 1)
     with Path(path).open("rb") as file:
         start = file.read(6)
-    try:
-        if start.startswith(b"PK"):
-            return Numbers(_from_npz(path, key))
-        if start == b"\x93NUMPY":
-            return Numbers(np.asarray(np.load(path, allow_pickle=False)))
-        return _from_text(path)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read as an array: {error}") from None
+        file.seek(0)
+        try:
+            if start.startswith(b"PK"):
+                return Numbers(_from_npz(path, file, key))
+            if start == b"\x93NUMPY":
+                return Numbers(np.asarray(np.load(file, allow_pickle=False)))
+            return _from_text(file.read().decode("utf-8-sig"))
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} cannot be read as an array: {error}") from None
 
 
-def _from_npz(path: str, key: str) -> Array:
-    with np.load(path, allow_pickle=False) as arrays:
+def _from_npz(path: str, file: IO[bytes], key: str) -> Array:
+    with np.load(file, allow_pickle=False) as arrays:
         names = list(arrays.files)
         if not key and len(names) == 1:
             key = names[0]
@@ -70,8 +71,7 @@ def _from_npz(path: str, key: str) -> Array:
         return np.asarray(arrays[key])
 
 
-def _from_text(path: str) -> Numbers:
-    text = Path(path).read_text(encoding="utf-8-sig")
+def _from_text(text: str) -> Numbers:
     lines = (line.split("#")[0] for line in text.splitlines())
     rows = [words for line in lines if (words := re.split(r"[\s,;]+", line.strip(" \t,;"))) != [""]]
     if not rows:

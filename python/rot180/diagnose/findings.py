@@ -24,6 +24,7 @@ from rot180.diagnose.matching import (
     Observation,
     Search,
     search,
+    slips,
 )
 from rot180.diagnose.recipes import Made, make, with_changes
 
@@ -41,7 +42,7 @@ def judge(observations: list[Observation]) -> Finding:
             else "no mistake of the catalogue makes it; of pairs of them, not all were tried: the "
             "arrays are large"
         )
-        facts = (tried, *facts_of(observations))
+        facts = (tried, *slips(observations), *facts_of(observations))
         return Finding(gradient, False, (), facts)
     if not found.matches[0].variants:
         return Finding(gradient, True)
@@ -67,7 +68,7 @@ def precision_notes(observations: list[Observation]) -> list[str]:
             f"{name} is right, but its long sums lost digits in single precision: "
             "add up in double precision, or in blocks"
         ]
-    fine = [o for o in observations if is_right(o) and o.levels[0] < EPS32]
+    fine = [o for o in observations if o.levels[0] < EPS32 and not o.received.written]
     if any(o.misfit(o.right) > ROOM * o.levels[0] for o in fine):
         return [f"{name} was computed in single precision, which is no mistake"]
     return []

@@ -137,8 +137,10 @@ def _judged(
         return Diagnosis((), str(error.args[0]))
     try:
         return judge_of(kind)(judged, **options)
-    except (TypeError, ValueError) as error:
-        return Diagnosis((), str(error))
+    except Exception as error:
+        return Diagnosis(
+            (), f"{function} cannot be judged as {kind}: {type(error).__name__}: {error}"
+        )
 
 
 def _imported(path: str) -> ModuleType:

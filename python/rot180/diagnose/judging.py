@@ -121,6 +121,9 @@ def judge(
     notes: dict[str, None] = {}  # each once, in order
     try:
         function = understand(fn, "backward", needed, arguments)
+    except UnusableError as problem:
+        return Diagnosis((), str(problem))
+    try:
         for dtype in (np.float64, np.float32):
             seen: dict[str, _Seen] = {}
             raised: list[str] = []

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from rot180.diagnose.catalogue import VARIANTS, Variant
+from rot180.diagnose.catalogue import SLIPS, VARIANTS, Variant
 from rot180.diagnose.convolution import Array, Convolution
 from rot180.diagnose.layouts import Layout
 from rot180.diagnose.recipes import RIGHT, Made, Recipe, factor, make, with_changes
@@ -106,8 +106,16 @@ class Observation:
     @property
     def levels(self) -> tuple[float, ...]:
         """Precisions at which the array may have been computed, the finest first."""
-        own, written = self.received.eps, self.received.written
+        own = self.received.eps
+        # Each factor was rounded by itself, which adds up to less than rounding each sum does.
+        written = self.received.written / math.sqrt(self.convolution.terms(self.gradient))
         return tuple(sorted({own, max(own, EPS32), max(own, EPS32, written)}))
+
+    @property
+    def has_the_right_shape(self) -> bool:
+        """Whether the array has the shape of the right one."""
+        actual = self.received.read_as(self.right.form)
+        return actual is not None and actual.shape == self.right.values.shape
 
     @property
     def is_a_long_sum(self) -> bool:
@@ -198,6 +206,16 @@ def _small_parts_first(observation: Observation) -> Iterator[Observation]:
             first = Received(dx[:1], Layout(), received.eps, written=received.written)
             yield Observation("dx", convolution.first_image(), first)
     yield observation
+
+
+def slips(observations: Sequence[Observation]) -> Iterator[str]:
+    """Yield what reproduces the array and is no mistake of the catalogue."""
+    for told, gradients, changes in SLIPS:
+        recipe = with_changes(changes)
+        if observations[0].gradient not in gradients.split() or recipe is None:
+            continue
+        if _level(observations, recipe) is not None:
+            yield told
 
 
 def _search_pairs(ordered: Sequence[Observation]) -> Search:

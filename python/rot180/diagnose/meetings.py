@@ -41,16 +41,20 @@ class Meetings:
 
     Attributes
     ----------
-    step : outputs are "stride" pixels apart; or 1, "one more", or the "other axis"'s stride
+    step : outputs are "stride" pixels apart; or 1, "one more", "one more above 1", or the "other
+        axis"'s stride
     dilation : taps are "known" pixels apart, or 1
     start : the first window begins at -before; or the offset is "none", "after" or the "other
-        axis"'s, or the remainder comes "first"
+        axis"'s, or one "more" or "less" than right; or the remainder comes "first"; or it is that
+        of a "valid" or "same" correlation with dy
     extent : pixels that the result has: those of the "input", what windows "reached" less the
-        padding, what they "reached with padding", or all of the input "with padding"
+        padding, what they "reached with padding", or all of the input "with padding"; or those of a
+        "valid" or "same" correlation with dy
     border : a pixel outside the image is left out; "input" or "output" indices are clamped; a
         negative one "wraps"
     kept : "all" meetings, or of those that write to one place the "last window" or "last tap"; only
-        those of the "last output", or of "whole windows" inside the image
+        those of the "last output", all "but the first" or "but the last" one's, or those of "whole
+        windows" inside the image
     outputs : dy is indexed by output; or "like the input", or moved "by the tap"
     """
 
@@ -68,6 +72,7 @@ class Meetings:
             "stride": axis.stride,
             "one": 1,
             "one more": axis.stride + 1,
+            "one more above 1": axis.stride + (axis.stride > 1),
             "other axis": other.stride,
         }[self.step]
         dilation = axis.dilation if self.dilation == "known" else 1
@@ -77,6 +82,10 @@ class Meetings:
             "after": axis.after,
             "other axis": other.before,
             "first": axis.before - axis.remainder,
+            "more": axis.before + 1,
+            "less": axis.before - 1,
+            "valid": (axis.kernel - 1) * dilation,
+            "same": (axis.kernel - 1) * dilation // 2,
         }[self.start]
         reached = (axis.out - 1) * step + (axis.kernel - 1) * dilation + 1
         pixels = {
@@ -84,6 +93,8 @@ class Meetings:
             "reached": reached - axis.before - axis.after,
             "reached with padding": reached,
             "with padding": axis.size + axis.before + axis.after,
+            "valid": reached - 2 * (axis.kernel - 1) * dilation,
+            "same": (axis.out - 1) * step + 1,
         }[self.extent]
         if pixels < 1:
             return None
@@ -97,6 +108,10 @@ class Meetings:
             met *= _last(met.max(axis=2) > 0, axis=0)[:, :, np.newaxis]
         elif self.kept == "last output":
             met[:, :, :-1] = 0
+        elif self.kept == "but the last":
+            met[:, :, -1] = 0
+        elif self.kept == "but the first":
+            met[:, :, 0] = 0
         elif self.kept == "whole windows":
             window = (axis.kernel - 1) * dilation + 1
             met[:, :, max(0, (axis.size - window) // step + 1) :] = 0

@@ -44,7 +44,7 @@ class Recipe:
         ("hw"), channels and filters as HWIO or OIHW lies in memory ("io", "oi")
     filters : dx is the "sum" over filters, their "mean"; of the "first" or "last" one alone; or
         they are kept "apart"
-    images : "all", or the "last" of the batch
+    images : "all", or the "last" or "first" of the batch
     positions, batch, taps : powers of OH*OW, N and KH*KW by which the gradient is multiplied
     sign : 1 or -1
     written : the result is written "as is", or with two axes exchanged: "hw" as a whole, "hw read"
@@ -126,6 +126,8 @@ def _delta(recipe: Recipe, convolution: Convolution) -> Array:
         delta = convolution.dy * convolution.derivative(recipe.derivative)
     if recipe.images == "last" and len(delta) > 1:
         delta = np.concatenate([np.zeros_like(delta[:-1]), delta[-1:]])
+    elif recipe.images == "first" and len(delta) > 1:
+        delta = np.concatenate([delta[:1], np.zeros_like(delta[1:])])
     return delta
 
 
