@@ -190,7 +190,7 @@ def test_single_precision_inside_is_no_mistake():
 
     found = diagnose.linear_backward(backward)
     assert found.right
-    assert found.notes == ("dx was computed in single precision, which is no mistake",)
+    assert found.notes == ("dx is right to single precision only, which is no mistake",)
 
 
 def test_wrong_arguments():

@@ -54,6 +54,16 @@ def test_right_implementations_pass(backward):
     assert found.right, found
 
 
+def test_a_sum_that_is_kept_from_zero_is_right_to_single_precision():
+    def kept(z, y):
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return (e / (e.sum(axis=1, keepdims=True) + 1e-9) - hot(y, z)) / len(y)
+
+    found = judge(kept)
+    assert found.right
+    assert found.notes == ("dx is right to single precision only, which is no mistake",)
+
+
 def test_one_hot_labels_and_a_sum():
     assert judge(lambda p, y: p - y, labels="onehot", reduction="sum").right
     assert judge(lambda p, y: (p - y) / len(y), labels="onehot").right

@@ -261,6 +261,24 @@ def test_right_implementations_pass(form):
     assert not found.notes
 
 
+class WithSingleMoments(OfLists):
+    def __init__(self, params, lr=1e-3):
+        super().__init__(params, lr)
+        self.m = [m.astype(np.float32) for m in self.m]
+        self.v = [v.astype(np.float32) for v in self.v]
+
+    def step(self, grads):
+        super().step(grads)
+        self.m = [m.astype(np.float32) for m in self.m]
+        self.v = [v.astype(np.float32) for v in self.v]
+
+
+def test_moments_in_single_precision_are_no_mistake():
+    found = diagnose.adam(WithSingleMoments)
+    assert found.right, found
+    assert found.notes == ("param is right to single precision only, which is no mistake",)
+
+
 @pytest.mark.parametrize("form", ["in place", "returning", "rot180's"])
 @pytest.mark.parametrize(
     "options",
@@ -333,6 +351,22 @@ def test_weight_decay(decoupled):
     assert diagnose.adam(made(), **right).mistakes == (adam_steps.NO_DECAY,)
 
 
+@pytest.mark.parametrize("decoupled", [True, False])
+def test_the_other_weight_decay_beside_another_mistake(decoupled):
+    before, after = "g = grad + weight_decay * param", ""
+    if not decoupled:
+        before, after = "g = grad", "param[...] = param - lr * weight_decay * param"
+    text = STEP.replace("eps):", "eps, weight_decay):").replace("g = grad", before)
+    text = text.replace("    t = {t}\n", f"    {after}\n    t = {{t}}\n")
+    decay = adam_steps.COUPLED if decoupled else adam_steps.DECOUPLED
+    hidden = {"t from 0"} | ({"M25 sum"} if decoupled else set())  # NaN, and without the decay
+    for name in MISTAKES.keys() - hidden:
+        scope = {"np": np}
+        exec(text.format(**{**RIGHT, **MISTAKES[name]}), scope)
+        found = diagnose.adam(scope["step"], weight_decay=0.01, decoupled=decoupled)
+        assert set(found.mistakes) == {named(name), decay}, name
+
+
 def test_decoupled_decay_may_come_first_or_last():
     def first(param, grad, m, v, t, lr, beta1, beta2, eps, weight_decay):
         param = param * (1 - lr * weight_decay)
@@ -364,6 +398,26 @@ def test_betas_exchanged():
     assert diagnose.adam(step).mistakes == (adam_steps.BETAS_EXCHANGED,)
 
 
+@pytest.mark.parametrize(
+    ("options", "fact"),
+    [
+        ((1e-3, 0.9, 0.999, 1e-7), "right with eps=1e-07"),
+        ((1e-3, 0.9, 0.99, 1e-8), "right with betas=(0.9, 0.99)"),
+        ((1e-2, 0.9, 0.999, 1e-8), "right with lr=0.01, as well"),  # or m has no factor 0.1
+    ],
+)
+def test_another_option_that_would_be_right_is_told(options, fact):
+    for step in (returning, epsilon_hat):
+        found = diagnose.adam(
+            lambda param, grad, m, v, t: step(param, grad, m, v, t, *options)  # noqa: B023
+        )
+        assert not found.right
+        assert found.findings[0].facts[0] == fact
+
+
+TWICE = 2e-3, 0.9, 0.999, 1e-8
+
+
 def test_facts_where_no_mistake_fits():
     def longer(param, grad, m, v, t):
         after, m, v = returning(param, grad, m, v, t, 1e-3 * 1.5, 0.9, 0.999, 1e-8)
@@ -375,6 +429,8 @@ def test_facts_where_no_mistake_fits():
     facts = found.findings[0].facts
     assert facts[0] == "the step is 1.5 times as long as it should be"
     assert "after step 1, tensor 0 of shape (3, 2, 5, 4) has at " in facts[1]
+    hat = diagnose.adam(lambda param, grad, m, v, t: epsilon_hat(param, grad, m, v, t, *TWICE))
+    assert hat.findings[0].facts[0] == "the step is 2 times as long as it should be"
     nothing = diagnose.adam(lambda params: lambda grads: None)
     assert nothing.findings[0].facts[0].startswith("the parameters never change")
 
@@ -394,10 +450,12 @@ def raising(param, grad, m, v, t):
 @pytest.mark.parametrize(
     ("fn", "problem"),
     [
-        (raising, "raising raised RuntimeError: no luck"),
-        (lambda param, grad, m, v, t: [param.tolist(), m, v], "returned a list where an array"),
+        (raising, "raising raised RuntimeError: no luck in line"),
+        (lambda param, grad, m, v, t: exit(1), "raised SystemExit: 1"),
+        (lambda params: lambda grads: grads["w"], "raised TypeError: list indices must be"),
+        (lambda param, grad, m, v, t: [param.tolist(), m, v], "returns a list where an array"),
         (lambda param, grad, m, v, t: (param > 0, m, v), "array of dtype bool, expected floats"),
-        (lambda params: 3, "returns, a int, has neither a step nor an update"),
+        (lambda params: 3, "returns a int, which can neither step nor update"),
     ],
 )
 def test_what_cannot_be_judged(fn, problem):

@@ -111,6 +111,25 @@ def test_params_and_grads_in_lists(rng):
     assert [check.name for check in result.checks] == ["dx", "params[0]"]
 
 
+def test_parameters_and_gradients_as_attributes(rng):
+    class Dense:
+        def __init__(self, of=lambda dw: dw):
+            self.W, self.b, self.of = rng.normal(size=(4, 3)), rng.normal(size=3), of
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.W + self.b
+
+        def backward(self, dout):
+            self.dW, self.db = self.of(self.x.T @ dout), dout.sum(0)
+            return dout @ self.W.T
+
+    x = rng.normal(size=(5, 4))
+    assert [check.name for check in gradcheck(Dense(), x).checks] == ["dx", "W", "b"]
+    with pytest.raises(AssertionError, match=r"W\[0, 0\]: expected .*, got"):
+        gradcheck(Dense(lambda dw: dw / 5), x)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -160,7 +160,8 @@ def gradcheck(
 
         - a layer or a model: ``forward(x)`` and ``backward(dy)``, which returns dx. Parameters are
           what ``parameters()`` returns, with ``value`` and ``grad``; or ``params`` and ``grads``,
-          both dicts or both lists. ``training=True`` is passed to a forward that takes it.
+          both dicts or both lists; or attributes such as ``w`` and ``dw``. ``training=True`` is
+          passed to a forward that takes it.
         - a loss: ``forward(prediction, target)`` returns a number, and ``backward()`` dprediction.
         - two functions, ``(forward, backward)``: ``y = forward(*inputs)``, and
           ``backward(dy, *inputs)``, which returns a gradient for each input that is floating, in
@@ -339,6 +340,10 @@ def _parameters(target: Any) -> Iterator[tuple[str, Array, Any]]:
         for key in keys:
             gradient = grads.get(key) if isinstance(grads, Mapping) else grads[key]
             yield (key if isinstance(key, str) else f"params[{key}]"), params[key], gradient
+    else:
+        for name, value in list(vars(target).items()):
+            if isinstance(value, np.ndarray) and hasattr(target, f"d{name}"):
+                yield name, value, getattr(target, f"d{name}")
 
 
 def _check(

@@ -161,7 +161,7 @@ def activation_backward(
         [RIGHT, frozenset({"tanh form"})] if gelu else [RIGHT],
         {"tanh form": "gelu by its approximation with tanh, which is no mistake"},
     )
-    return judge(fn, _NAMES, ("dy", "z"), _probes(activation, gelu), [gradient])
+    return judge(fn, _NAMES, ("z", "dy"), _probes(activation, gelu), [gradient])
 
 
 def _probes(activation: _Activation, gelu: bool) -> list[Probe]:

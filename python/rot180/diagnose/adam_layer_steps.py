@@ -57,6 +57,11 @@ class AdamLayer:
         """Return what is right in more than one form."""
         return self.adam.variants()
 
+    def with_other_options(self) -> Iterator[tuple[str, AdamLayer]]:
+        """Yield it with other options of Adam, and what these are."""
+        for what, adam in self.adam.with_other_options():
+            yield what, replace(self, adam=adam)
+
     def gradients(self, kernel: tuple[int, int]) -> list[list[FloatArray]]:
         """Return dw and db of each step."""
         return [

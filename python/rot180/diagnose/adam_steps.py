@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -303,6 +303,18 @@ class Adam:
             return hats
         return [hat | last for last in (RIGHT, {"decay last"}) for hat in hats]
 
+    def with_other_options(self) -> Iterator[tuple[str, Adam]]:
+        """Yield it with other values that are often written into an Adam, and what these are."""
+        for eps in (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12):
+            if eps != self.eps:
+                yield f"eps={eps:g}", replace(self, eps=eps)
+        for beta1, beta2 in ((0.9, 0.99), (0.9, 0.95), (0.9, 0.98), (0.5, 0.999), (0.9, 0.999)):
+            if (beta1, beta2) != (self.beta1, self.beta2):
+                yield f"betas=({beta1}, {beta2})", replace(self, beta1=beta1, beta2=beta2)
+        for lr in (1e-4, 1e-3, 1e-2, 0.1):
+            if lr != self.lr:
+                yield f"lr={lr:g}", replace(self, lr=lr)
+
     def step(
         self,
         p: FloatArray,
@@ -339,7 +351,7 @@ class Adam:
         step = -length if "added" in names else length
         if decay in ("decoupled", "decoupled growing", "decay without lr"):
             base = p - step if "decay last" in names else start
-            rate = self.weight_decay * (1.0 if decay == "decay without lr" else lr)
+            rate = self.weight_decay * (1.0 if decay == "decay without lr" else self.lr)
             step = step + (-rate if decay == "decoupled growing" else rate) * base
         if names & {"both stored", "m stored"}:
             m = m_hat

@@ -125,9 +125,8 @@ def understand(
     what: str,
     needed: Sequence[str],
     names: Mapping[str, Sequence[str]] = NAMES,
-    must: str | None = None,
 ) -> Function:
-    """Find out by which of these names a function takes its arguments; one of them it must take.
+    """Find out by which names a function takes its arguments; the last of `needed` it must.
 
     Raises
     ------
@@ -167,10 +166,10 @@ def understand(
             f"{name} has the parameter{'s' * (len(unknown) > 1)} {', '.join(unknown)}, and what is "
             f"meant is not known: rename, or wrap it in a function with some of these: {known}"
         )
-    if must is not None and must not in found:
+    if needed[-1] not in found:
         raise UnusableError(
-            f"{name} takes no {must}: it must have a parameter of one of the names "
-            f"{', '.join(names[must][:6])}"
+            f"{name} takes no {needed[-1]}: it must have a parameter of one of the names "
+            f"{', '.join(names[needed[-1]][:6])}"
         )
     return Function(call, found, tuple(positional), rest)
 

@@ -177,8 +177,8 @@ class _Judgement:
         dtype: np.dtype[Any],
     ) -> None:
         self.name = _name(fn)
-        self.backward = understand(fn, "backward", ("x", "w", "dy"), must="dy")
-        self.forward = forward and understand(forward, "forward", ("x", "w"), must="x")
+        self.backward = understand(fn, "backward", ("x", "w", "dy"))
+        self.forward = None if forward is None else understand(forward, "forward", ("w", "x"))
         self.layout, self.limits, self.activation = layout, limits, activation
         self.returns, self.dtype = returns, dtype
         self.flipped = False

@@ -118,14 +118,16 @@ def judge(
         Gives what fn returned the names of the gradients.
     """
     findings: list[Finding] = []
-    notes: list[str] = []
+    notes: dict[str, None] = {}  # each once, in order
     try:
         function = understand(fn, "backward", needed, arguments)
+    except UnusableError as problem:
+        return Diagnosis((), str(problem))
+    try:
         for dtype in (np.float64, np.float32):
             seen: dict[str, _Seen] = {}
             raised: list[str] = []
             refused: list[str] = []
-            changed: dict[str, None] = {}
             for probe in (one.in_dtype(dtype) for one in probes if one.fits(function)):
                 try:
                     with np.errstate(all="ignore"):
@@ -135,20 +137,20 @@ def judge(
                         f"{error}, on {probe.shows}"
                     )
                     continue
-                changed.update(dict.fromkeys(touched))
+                for name in touched:
+                    notes[f"changes its argument {name} in place: work on a copy"] = None
                 _note(seen, probe, named(result, [one.name for one in made]), made)
             if not seen:
                 raise UnusableError((raised + refused)[0])
-            notes = [f"it {what}" for what in refused]
-            notes += [f"changes its argument {name} in place: work on a copy" for name in changed]
+            notes.update(dict.fromkeys(f"it {what}" for what in refused))
             findings = []
             for one in made:
                 if one.name in seen:
                     finding, said = _finding(one, seen[one.name])
                     findings.append(finding)
-                    notes += said
+                    notes.update(dict.fromkeys(said))
             if raised and any(finding.mistakes for finding in findings):
-                notes.append(f"on {len(raised)} of the probes it {raised[0]}")
+                notes[f"on {len(raised)} of the probes it {raised[0]}"] = None
             elif raised:
                 findings = [_refused(finding, raised) for finding in findings]
             if raised or not all(finding.right for finding in findings):
@@ -188,7 +190,7 @@ def _finding(gradient: Gradient, seen: _Seen) -> tuple[Finding, list[str]]:
         found = _explained(gradient, seen.probes, coarse)
         if found:
             seen.arrays = coarse
-            notes.append(f"{gradient.name} was computed in single precision, which is no mistake")
+            notes.append(f"{gradient.name} is right to single precision only, which is no mistake")
     if not found:
         return Finding(gradient.name, False, (), tuple(_facts(gradient, seen))), notes
     notes += [note for name, note in gradient.notes.items() if name in found[0]]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import NDArray
 
 from rot180.arguments import FloatArray, adam_betas, positive_number, real_number
 from rot180.diagnose import adam_steps, sgd_steps
 from rot180.diagnose.adam_layer_steps import AdamLayer
 from rot180.diagnose.adam_steps import Adam
+from rot180.diagnose.callables import RaisedError, UnusableError
 from rot180.diagnose.candidates import (
     RIGHT,
     Names,
@@ -21,6 +23,7 @@ from rot180.diagnose.candidates import (
     different,
     explanations,
     mistakes,
+    reproduces,
 )
 from rot180.diagnose.diagnosis import Diagnosis, Finding, Mistake
 from rot180.diagnose.sgd_steps import Sgd
@@ -101,8 +104,8 @@ def adam(
         probe = _Probe.of(dtype, lr, (1.0, math.sqrt(eps), eps))
         try:
             went = probe.run(fn, [options] * _STEPS, ("m", "v"))
-        except Exception as error:
-            return Diagnosis((), problem=_raised(fn, error))
+        except BaseException as error:
+            return _unusable(fn, error)
         runs.append(_Run(asked, probe.params, probe.gradients, went))
     return _judge(runs, adam_steps.SHARED)
 
@@ -243,8 +246,8 @@ def adam_layer(
                     w, b = (_float_array("what the layer returns", one) for one in back)
                 back_w = w.transpose(np.argsort(weights)) if w.ndim == 4 else w
                 went.steps.append([back_w.copy(), b.copy()])
-        except Exception as error:
-            return Diagnosis((), problem=_raised(fn, error))
+        except BaseException as error:
+            return _unusable(fn, error)
         went.state.append({n: a for n, a in state.items() if _shaped_like_output(a, layer)})
         runs.append(_Run(layer, params, layer.gradients(params[0].shape[:2]), went))
     return _judge(runs, adam_steps.SHARED, "w and b")
@@ -313,8 +316,8 @@ def sgd(
         probe = _Probe.of(dtype, lr, (1.0,))
         try:
             went = probe.run(fn, steps, state)
-        except Exception as error:
-            return Diagnosis((), problem=_raised(fn, error))
+        except BaseException as error:
+            return _unusable(fn, error)
         runs.append(_Run(asked, probe.params, probe.gradients, went))
     return _judge(runs, sgd_steps.SHARED)
 
@@ -325,6 +328,8 @@ class _Model(Protocol):
     def ways(self) -> Ways: ...
 
     def variants(self) -> list[Names]: ...
+
+    def with_other_options(self) -> Iterator[tuple[str, _Model]]: ...
 
     def path(
         self,
@@ -398,65 +403,96 @@ class _Run:
 
 def _judge(runs: Sequence[_Run], shared: Mistake, array: str = "param") -> Diagnosis:
     """Find what reproduces where the optimizer went, in the first dtype in which it is wrong."""
-    notes = []
+    notes: dict[str, None] = {}  # each once, in order
     for run in runs:
-        explained = run.explained(run.found)
+        explained, coarse = run.explained(run.found), False
         if not explained and run.found[0].dtype == np.float64:
             explained = run.explained([place.astype(np.float32) for place in run.found])
-            if explained:
-                notes.append("computed in single precision, which is no mistake")
+            coarse = bool(explained)
         made, *others = [mistakes(run.model.ways(), names) for names in explained] or [()]
         right = bool(explained) and not made
+        if right and coarse:
+            notes[f"{array} is right to single precision only, which is no mistake"] = None
+        seen = explained[0] if explained else RIGHT
+        notes.update((note, None) for name, note in _NOTES.items() if name in seen)
         if not right:
             break
-    facts = () if right else _facts(run)
+    facts = () if right else (*_right_with(run, bool(explained)), *_facts(run))
     if not explained and (shape := _wrong_state(run)):
         made, facts = (shared,), (shape, *facts)
     if not right and run is not runs[0]:
-        facts = (f"right in {runs[0].found[0].dtype}, wrong in {run.found[0].dtype}", *facts)
-    seen = explained[0] if explained else RIGHT
-    notes += [note for name, note in _NOTES.items() if name in seen]
+        before, dtype = (one.params[0].dtype for one in (runs[0], run))
+        facts = (f"right in {before}, wrong in {dtype}", *facts)
     return Diagnosis((Finding(array, right, made, facts, tuple(others)),), notes=tuple(notes))
 
 
-def _facts(run: _Run) -> tuple[str, ...]:
-    """Say what is known of where the optimizer went, most telling first."""
-    facts = []
+def _right_with(run: _Run, explained: bool) -> Iterator[str]:
+    """Say which other option would make it right."""
+    for what, model in run.model.with_other_options():
+        other = replace(run, model=model)
+        if any(reproduces(other.path, variant, run.found) for variant in model.variants()):
+            yield f"right with {what}" + (", as well" if explained else "")
+
+
+class _Difference(NamedTuple):
+    """The first tensor that is not where a right optimizer would have it."""
+
+    number: int  # of all tensors of all steps
+    expected: FloatArray
+    wrong: NDArray[np.bool_]
+    ratio: float | None  # of what it moved by, where that is the same in all wrong entries
+
+
+def _first_difference(run: _Run, variant: Names) -> _Difference | None:
+    starts: list[FloatArray] = list(run.params)
+    for number, (array, (expected, rounding)) in enumerate(
+        zip(run.found, run.path(variant), strict=True)
+    ):
+        if array.shape != expected.shape:
+            return _Difference(number, expected, np.ones(expected.shape, np.bool_), None)
+        wrong = different(array, expected, rounding)
+        start = starts[number % len(starts)]
+        if wrong.any():
+            with np.errstate(all="ignore"):
+                ratios = (array - start)[wrong] / (expected - start)[wrong]
+                same = np.ptp(ratios) <= 1e-3 * abs(ratios[0]) < np.inf
+            return _Difference(number, expected, wrong, float(ratios[0]) if same else None)
+        starts[number % len(starts)] = expected
+    return None
+
+
+def _facts(run: _Run) -> Iterator[str]:
+    """Say what is known of where the optimizer went, beside the right variant that tells most."""
+    count = len(run.params)
+    found = [_first_difference(run, variant) for variant in run.model.variants()]
+    seen = [one for one in found if one is not None]
+    if not seen:
+        return
+    first = max(seen, key=lambda one: (one.ratio is not None, one.number))
+    step, tensor = divmod(first.number, count)
+    array, expected = run.found[first.number], first.expected
+    start = run.found[first.number - count] if step else run.params[tensor]
+    where = f"tensor {tensor} of shape {expected.shape}"
     starts = [p for _ in run.gradients for p in run.params]
     if all(np.array_equal(p, q) for p, q in zip(run.found, starts, strict=True)):
-        facts.append(
-            "the parameters never change: a step must change them in place, or return them"
-        )
-    before = list(run.params)
-    path = zip(run.found, run.path(RIGHT), strict=True)
-    for number, (array, (expected, rounding)) in enumerate(path):
-        step, tensor = divmod(number, len(before))
-        where = f"tensor {tensor} of shape {expected.shape}"
-        if array.shape != expected.shape:
-            return (*facts, f"after step {step + 1}, {where} has shape {array.shape}")
-        wrong = different(array, expected, rounding)
-        if not wrong.any():
-            before[tensor] = expected
-            continue
-        if step:
-            facts.append(f"right up to step {step}, wrong from step {step + 1} on")
-        start, g = before[tensor], run.gradients[step][tensor]
-        tiny = np.finfo(start.dtype).tiny
-        with np.errstate(all="ignore"):
-            ratios = (array - start)[wrong] / (expected - start)[wrong]
-            if np.ptp(ratios) <= 1e-3 * abs(ratios[0]):
-                facts.append(f"the step is {ratios[0]:.4g} times as long as it should be")
-            error = np.where(
-                wrong, np.abs(array - expected) / (np.abs(expected - start) + tiny), -1
-            )
-        at = tuple(int(i) for i in np.unravel_index(np.argmax(error), error.shape))
-        facts.append(
-            f"after step {step + 1}, {where} has at {list(at)} {array[at]:.9g} where "
-            f"{expected[at]:.9g} was expected; it was {start[at]:.9g}, its gradient {g[at]:.9g}; "
-            f"{np.count_nonzero(wrong)} of {wrong.size} entries are wrong"
-        )
-        break
-    return tuple(facts)
+        yield "the parameters never change: a step must change them in place, or return them"
+    elif array.shape != expected.shape:
+        yield f"after step {step + 1}, {where} has shape {array.shape}"
+        return
+    if step:
+        yield f"right up to step {step}, wrong from step {step + 1} on"
+    if first.ratio:
+        yield f"the step is {first.ratio:.4g} times as long as it should be"
+    g, tiny = run.gradients[step][tensor], np.finfo(start.dtype).tiny
+    with np.errstate(all="ignore"):
+        error = np.abs(array - expected) / (np.abs(expected - start) + tiny)
+    error[~first.wrong] = -1
+    at = tuple(int(i) for i in np.unravel_index(np.argmax(error), error.shape))
+    yield (
+        f"after step {step + 1}, {where} has at {list(at)} {array[at]:.9g} where "
+        f"{expected[at]:.9g} was expected; it was {start[at]:.9g}, its gradient {g[at]:.9g}; "
+        f"{np.count_nonzero(first.wrong)} of {first.wrong.size} entries are wrong"
+    )
 
 
 def _wrong_state(run: _Run) -> str | None:
@@ -537,6 +573,10 @@ def _float_array(name: str, value: npt.ArrayLike) -> FloatArray:
     return array
 
 
-def _raised(fn: Callable[..., Any], error: Exception) -> str:
-    name = getattr(fn, "__name__", type(fn).__name__)
-    return f"{name} raised {type(error).__name__}: {error}"
+def _unusable(fn: Callable[..., Any], error: BaseException) -> Diagnosis:
+    """Say why a function cannot be judged; Ctrl-C is not one of the reasons."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    name = getattr(fn, "__qualname__", type(fn).__name__)
+    what = error if isinstance(error, UnusableError) else RaisedError(error)
+    return Diagnosis((), f"{name} {what}")

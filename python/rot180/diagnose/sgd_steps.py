@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -136,6 +136,12 @@ class Sgd:
         if not (self.weight_decay and self.decoupled):
             return forms
         return [form | last for last in (RIGHT, {"decay last"}) for form in forms]
+
+    def with_other_options(self) -> Iterator[tuple[str, Sgd]]:
+        """Yield it with other momenta that are often written into a step, and what these are."""
+        for momentum in (0.5, 0.9, 0.95, 0.99):
+            if self.momentum not in (0, momentum):
+                yield f"momentum={momentum:g}", replace(self, momentum=momentum)
 
     def path(
         self,

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from rot180.arguments import FloatArray
+from rot180.diagnose.callables import UnusableError
 from rot180.layers.layer import Parameter
 
 Function: TypeAlias = Callable[..., Any]
@@ -35,6 +36,8 @@ ALIASES = {
     "weight_decay": "weight_decay wd decay l2 lambda_ lam",
 }
 _METHODS = ("step", "update")
+# What an object may raise that wants its tensors presented in another way.
+_NOT_SO = (TypeError, AttributeError, KeyError, IndexError, ValueError, UnusableError)
 
 
 @dataclass
@@ -69,8 +72,10 @@ def trajectory(
 
     Raises
     ------
-    TypeError
-        If the optimizer can be called in none of the ways, or returns what is no array.
+    UnusableError
+        If it returns what is no array, or cannot be called.
+    Exception
+        Whatever it raises itself, presented with its tensors in the first way.
     """
     order = ("param", "grad", *state, "t", *options[0])
     if is_step(fn, order):
@@ -179,7 +184,7 @@ def _by_object(
         try:
             made = Trajectory()
             present(fn, params, gradients, options, made)
-        except (TypeError, AttributeError, KeyError, IndexError, ValueError) as error:
+        except _NOT_SO as error:
             first = first or error
         else:
             return made
@@ -264,9 +269,8 @@ def _object(
     made = arranged(fn, order)({"param": tensors, **options})
     method = next((getattr(made, name) for name in _METHODS if hasattr(made, name)), made)
     if not callable(method):
-        raise TypeError(
-            f"what {getattr(fn, '__name__', fn)!s} returns, a {type(made).__name__}, has neither a "
-            "step nor an update to call"
+        raise UnusableError(
+            f"returns a {type(made).__name__}, which can neither step nor update nor be called"
         )
     arguments = _arguments(method)
     takes_tensors = arguments is None or any(quantity(name, ("param",)) for name in arguments)
@@ -276,8 +280,8 @@ def _object(
 def _array(value: Any) -> FloatArray:
     """Return a value that came back, if it is an array of real numbers."""
     if not isinstance(value, (np.ndarray, np.floating)):
-        raise TypeError(f"a step returned a {type(value).__name__} where an array was expected")
+        raise UnusableError(f"returns a {type(value).__name__} where an array was expected")
     array: FloatArray = np.asarray(value)
     if array.dtype.kind != "f":
-        raise TypeError(f"a step returned an array of dtype {array.dtype}, expected floats")
+        raise UnusableError(f"returns an array of dtype {array.dtype}, expected floats")
     return array
