@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 
@@ -50,7 +51,7 @@ READ_ARRAYS = """() => {
     for (const { dataset } of document.querySelectorAll("#view td[data-array]")) {
         (arrays[dataset.array] ??= {})[dataset.index] = dataset.value;
     }
-    return arrays;
+    return JSON.stringify(arrays);
 }"""
 
 # What the page says of every cell of a result as the pointer comes to it: the cell's value, the
@@ -72,7 +73,7 @@ READ_TERMS = """(names) => {
             found.push([name, cell.dataset.index, Number(cell.dataset.value), sum, terms, lit]);
         }
     }
-    return found;
+    return JSON.stringify(found);
 }"""
 
 
@@ -147,7 +148,12 @@ def numbers(cells):
 
 
 def read_arrays(page):
-    return {name: numbers(cells) for name, cells in page.evaluate(READ_ARRAYS).items()}
+    cells_of = json.loads(page.evaluate(READ_ARRAYS))
+    return {name: numbers(cells) for name, cells in cells_of.items()}
+
+
+def read_terms(page, names):
+    return json.loads(page.evaluate(READ_TERMS, list(names)))
 
 
 def kernel_results(arrays, options):
@@ -181,7 +187,7 @@ class TestTerms:
         for array_name, array in {"x": x[0], "w": w, "dy": dy[0]}.items():
             np.testing.assert_array_equal(arrays[array_name], array)
         results = kernel_results(arrays, case.options)
-        told = page.evaluate(READ_TERMS, list(results))
+        told = read_terms(page, results)
         assert len(told) == sum(result.size for result in results.values())
         for array_name, index, value, total, terms, lit in told:
             expected = results[array_name][tuple(map(int, index.split(",")))]
@@ -198,7 +204,7 @@ class TestTerms:
     def test_no_term_is_missing(self, show):
         """Each product of the forward pass is in one sum of y, one of dx and one of dw."""
         case = CASES["everything"]
-        told = show(explain_case(case)).evaluate(READ_TERMS, ["y", "dx", "dw"])
+        told = read_terms(show(explain_case(case)), ["y", "dx", "dw"])
         count = dict.fromkeys(("y", "dx", "dw"), 0)
         for array_name, _, _, _, terms, _ in told:
             count[array_name] += sum("·" in text for text, _ in terms)
@@ -268,7 +274,7 @@ class TestGeometryInThePage:
             results = kernel_results(arrays, options)
             for name, result in results.items():
                 np.testing.assert_array_equal(arrays[name], result)
-            told = page.evaluate(READ_TERMS, ["y", "dx", "dw", "db"])
+            told = read_terms(page, ["y", "dx", "dw", "db"])
             assert all(value == total for _, _, value, total, _, _ in told)
             assert "this page computed" in page.text_content("#facts")
         assert arrays["w"].shape == (3, 1, 2, 6)
@@ -560,7 +566,7 @@ class TestMistakes:
         x, w, dy = case.integers(np.float64)
         expected = mistaken(name, case, x[0], w, dy[0], b)
         np.testing.assert_array_equal(arrays["spoilt"], expected)
-        told = page.evaluate(READ_TERMS, ["spoilt"])
+        told = read_terms(page, ["spoilt"])
         assert all(value == total for _, _, value, total, _, _ in told)
         for _, _, _, _, terms, _ in told:
             assert all(amount == product_of(text, arrays) for text, amount in terms)
