@@ -31,6 +31,7 @@ from rot180.diagnose.recipes import Made, make, with_changes
 MOST_ALTERNATIVES = 4
 
 
+@np.errstate(all="ignore")  # what the user's numbers make of ours is no matter for a warning
 def judge(observations: list[Observation]) -> Finding:
     """Return what is found of a gradient on these probes, which go from simple to awkward."""
     gradient = observations[0].gradient
