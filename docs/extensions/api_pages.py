@@ -18,6 +18,7 @@ MODULES = {
     "rot180.teaching.loops": "The passes as loops",
     "rot180.diagnose": "Naming mistakes",
     "rot180.explainer": "Showing the passes",
+    "rot180.gradient_check": "Checking gradients by differences",
     "rot180.layers": "Layers",
     "rot180.losses": "Losses",
     "rot180.optim": "Optimizers",
