@@ -10,7 +10,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-# Module, title, and the modules whose names it leaves to their own pages.
+# Module and title.
 MODULES = {
     "rot180.functional": "Functions on arrays",
     "rot180.reference": "The same in plain NumPy",
@@ -53,6 +53,7 @@ def _page(name: str, title: str) -> str:
     heading = f"{title}: {name.removeprefix('rot180.')}"
     lines = [heading, "=" * len(heading), "", f".. module:: {name}", "", inspect.getdoc(module), ""]
     members = [n for n in _names(module) if not inspect.ismodule(getattr(module, n))]
+    members.sort(key=lambda n: inspect.isclass(getattr(module, n)))  # functions first
     for member in members:
         value = getattr(module, member)
         kind = "autoclass" if inspect.isclass(value) else "autofunction" if callable(value) else ""
