@@ -164,9 +164,12 @@ def test_what_these_sizes_cannot_show_is_told():
         (lambda a: {**a, "layout": "NWC"}, "layout is 'NWC'"),
         (lambda a: {**a, "activation": "gelu"}, "activation is 'gelu'"),
         (lambda a: {**a, "stride": 0}, "stride"),
+        (lambda a: {**a, "dy": 0 * a["dy"]}, "the right dx is zero everywhere"),
+        (lambda a: {n: a[n][:0] if n in ("x", "dy") else a[n] for n in ("x", "w", "dy", "dw")},
+         "the right dw is zero everywhere, or empty"),
         (lambda a: {**a, "groups": 2}, "groups"),
     ],
-)
+)  # fmt: skip
 def test_arrays_that_cannot_be_judged(change, problem):
     diagnosis = conv2d_arrays(**change(dump()))
     assert diagnosis.exit_status == 2

@@ -135,6 +135,12 @@ class _Dump:
 
     def diagnosis(self) -> Diagnosis:
         """Judge each gradient that is there."""
+        for name in GRADIENTS:
+            if name in self.raw and not self.convolution.right(name).any():
+                raise UnusableError(
+                    f"the right {name} is zero everywhere, or empty, so that no mistake would show: "
+                    "give numbers that are not zero"
+                )
         judged = self._judge_output()
         for name in GRADIENTS:
             if name not in self.raw:
