@@ -128,6 +128,43 @@ def test_activations(activation):
     assert "missing in dx" in missing.mistakes[0].name
 
 
+def test_y_before_the_activation_is_understood():
+    arrays = dump(activation="sigmoid")
+    z = reference.conv2d(arrays["x"], arrays["w"])
+    rest = {"activation": "sigmoid", "y": arrays["y"]}
+    dx = reference.conv2d_grad_input(arrays["dy"], arrays["w"], arrays["x"].shape, **rest)
+    inputs = {name: arrays[name] for name in ("x", "w", "dy")}
+    diagnosis = conv2d_arrays(**inputs, y=z, dx=dx, activation="sigmoid")
+    assert diagnosis.right, diagnosis.text()
+    assert "what goes into the sigmoid" in diagnosis.notes[0]
+
+
+def test_y_of_another_shape_is_wrong_and_the_rest_is_judged():
+    arrays = dump()
+    diagnosis = conv2d_arrays(**arrays | {"y": arrays["y"][:, 1:]})
+    assert [f.right for f in diagnosis.findings] == [False, True, True, True]
+    assert any("has shape (2, 4, 6, 4)" in fact for fact in diagnosis.findings[0].facts)
+
+
+def test_few_numbers_may_agree_by_chance():
+    arrays = dump((1, 6, 8, 1), (2, 3, 1, 1))
+    diagnosis = conv2d_arrays(dy=arrays["dy"], db=-arrays["db"])
+    assert codes(diagnosis)[0] == "M10"
+    assert "1 number may agree by chance" in diagnosis.findings[0].facts[0]
+
+
+def test_an_image_whose_gradient_is_zero_or_small_raises_no_alarm(monkeypatch):
+    monkeypatch.setattr(matching, "LARGE", 0)
+    arrays = dump((3, 6, 8, 3))
+    for scale in (0.0, 1e-9):
+        dy = arrays["dy"].copy()
+        dy[0] *= scale
+        dx = reference.conv2d_grad_input(dy, arrays["w"], arrays["x"].shape)
+        rounded = {"dy": np.round(dy, 6), "dx": np.round(dx, 6)}
+        given = {name: arrays[name] for name in ("x", "w")} | rounded
+        assert conv2d_arrays(**given, digits=7).right
+
+
 def test_what_numbers_cannot_tell_apart_is_told_with_those_that_would():
     arrays = dump((4, 8, 8, 3), (3, 3, 3, 4), stride=2, padding=1)
     diagnosis = conv2d_arrays(**arrays | {"dw": arrays["dw"] / 16}, stride=2, padding=1)
