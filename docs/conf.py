@@ -20,7 +20,6 @@ version = release = rot180.__version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "mathml",  # from here on, those of docs/extensions
     "api_pages",
@@ -34,8 +33,7 @@ exclude_patterns = ["gallery", "extensions", "decisions/README.md"]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 
-autosummary_generate = True
-autodoc_typehints = "none"  # numpydoc says it
+autodoc_typehints = "none"  # the docstrings say it
 autodoc_default_options = {"members": True}
 napoleon_google_docstring = False
 napoleon_use_ivar = True
@@ -52,7 +50,6 @@ html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
-
 
 # Links that lead to files of the repository on GitHub, and to pages here.
 MOVED = {
