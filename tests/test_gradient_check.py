@@ -234,6 +234,29 @@ def test_steep_and_curved_functions(forward, slope, x):
             gradcheck((forward, lambda dy, x: dy * slope(x) * 1.00001), np.array([one, 1.5]))
 
 
+def test_changes_that_drown_in_rounding_are_no_mistake(rng):
+    logits = 30 * rng.normal(size=(20, 10))  # most probabilities are far below an epsilon
+    assert gradcheck(rot180.losses.CrossEntropy(), logits, rng.integers(0, 10, 20), entries=200)
+
+
+class Wrong(rot180.Conv2d):
+    def backward(self, dy, *, input_grad=True):
+        return 1.001 * super().backward(dy, input_grad=input_grad)
+
+
+@pytest.mark.parametrize("convolution", [rot180.Conv2d, Wrong])
+def test_many_kinks_near_by_do_not_disturb(convolution, rng):
+    first = convolution(1, 12, 3, rng=rng, dtype=np.float64)
+    last = rot180.Conv2d(12, 4, 3, rng=rng, dtype=np.float64)
+    model = rot180.Sequential([first, rot180.ReLU(), last])
+    # What goes into the ReLU is about 1e-5, and so is the step of a difference.
+    x = 1e-5 * rng.normal(size=(2, 20, 20, 1))
+    dx, *others = gradcheck(model, x, entries=30, raise_exception=False).checks
+    assert bool(dx.wrong) == (convolution is Wrong), dx
+    assert not any(check.wrong for check in others)
+    assert others[1].kinks  # each of that bias shifts hundreds of pixels
+
+
 def test_large_arrays_are_sampled_reproducibly(rng):
     seen = []
 

@@ -19,6 +19,8 @@ Array: TypeAlias = npt.NDArray[Any]
 _EPS = float(np.finfo(np.float64).eps)
 # Where rounding of f, about eps*f, and the third derivative's share, about h*h, weigh the same.
 _STEP = 2.0**-17
+# Beyond the inverse of this, the step grows with the entry: it must not drown in its rounding.
+_LARGE = 2.0**-12
 # A difference that does not fit is taken again with a quarter of the step, so many times at most:
 # that brings steep functions to rest, and leaves kinks near by outside.
 _QUARTERS = 6
@@ -400,31 +402,36 @@ def _compare(
     The error of a central difference falls to a sixteenth with each quarter of the step, so
     ``(16*shorter - longer) / 15`` is free of its first term.
     """
-    step = _STEP * max(1.0, abs(float(value[index])))
-    before: Entry | None = None
-    jumps = []
+    step = _STEP * max(1.0, abs(float(value[index])) * _LARGE)
+    before = entry = None
     for _ in range(_QUARTERS):
+        before = entry
         left, right, noise = _slopes(value, index, step, terms, here)
-        jumps.append(abs(right - left))
-        entry = Entry(index, (left + right) / 2, got, left, right)
+        entry, step = Entry(index, (left + right) / 2, got, left, right), step / 4
         if _fits(entry.expected, got, tolerance, noise):
             return entry, "right"
-        if before is not None:
-            change = entry.expected - before.expected
-            limit = entry.expected + change / 15
-            if _fits(limit, got, tolerance, 2 * noise):
-                return Entry(index, limit, got, left, right), "right"
-            # Where a shorter step changes little, what is left is no matter of the step.
-            smooth = jumps[-1] <= max(8 * noise, jumps[-2] / 2)
-            if smooth and not abs(before.expected - got) <= 2 * abs(change):
-                break
-        before, step = entry, step / 4
-    # A curved forward's slopes come together as the step shrinks; those at a kink do not.
-    if len(jumps) > 1 and jumps[-1] > max(8 * noise, jumps[0] / 2):
-        room = noise + tolerance * max(abs(left), abs(right))
-        inside = min(left, right) - room <= got <= max(left, right) + room
-        return entry, "kink" if inside else "wrong"
-    return entry, "wrong"
+        if before is None:
+            continue
+        change, jump = entry.expected - before.expected, right - left
+        limit = entry.expected + change / 15
+        if _fits(limit, got, tolerance, 2 * noise):
+            return Entry(index, limit, got, left, right), "right"
+        # Where no kinks are near, a quarter of the step leaves a quarter of the jump; what then
+        # differs by much more than a shorter step can mend is wrong.
+        quarter = (before.right - before.left) / 4
+        smooth = abs(jump - quarter) <= 8 * noise + abs(quarter) / 8
+        if smooth and not abs(before.expected - got) <= 4 * max(abs(change), abs(jump)):
+            return entry, "wrong"
+    assert before is not None
+    assert entry is not None
+    # A smooth forward's slopes come together as the step shrinks; those at a kink do not.
+    jump = abs(jump)
+    if jump <= 8 * noise:
+        return entry, "wrong"
+    room = noise + tolerance * max(abs(left), abs(right))
+    if abs(left - before.left) > 2 * room or abs(right - before.right) > 2 * room:
+        room += jump  # kinks everywhere: shorter steps would still bring out others
+    return entry, "kink" if min(left, right) - room <= got <= max(left, right) + room else "wrong"
 
 
 def _fits(expected: float, got: float, tolerance: float, noise: float) -> bool:
@@ -436,7 +443,8 @@ def _slopes(
 ) -> tuple[float, float, float]:
     """Return the slopes to the left and to the right, and what rounding may do to them.
 
-    Terms that do not depend on the entry are the same bits on both sides: they add no rounding.
+    A term that moves was rounded all the way through the forward; one that stays may have moved by
+    less than its own epsilon.
     """
     start = value[index]
     try:
@@ -447,11 +455,12 @@ def _slopes(
     finally:
         value[index] = start
     moved = above != below
-    size = float(np.maximum(np.abs(above), np.abs(below))[moved].sum())
+    sizes = np.maximum(np.abs(above), np.abs(below))
+    size = float(_ROUNDINGS * sizes[moved].sum() + sizes.sum())
     return (
         float((here - below).sum()) / behind,
         float((above - here).sum()) / ahead,
-        _ROUNDINGS * _EPS * size / step,
+        _EPS * size / step,
     )
 
 
