@@ -51,8 +51,8 @@ class Meetings:
         padding, what they "reached with padding", or all of the input "with padding"; or those of a
         "valid" or "same" correlation with dy
     border : a pixel outside the image is left out; "input" or "output" indices are clamped; a
-        negative one "wraps"; or the first window over a pixel is rounded "down", and the tap that it
-        then lacks is clamped
+        negative one "wraps"; or the first window over a pixel is rounded "down", and the tap that
+        it then lacks is clamped
     kept : "all" meetings, or of those that write to one place the "last window" or "last tap"; only
         those of the "last output", all "but the first" or "but the last" one's, or those of "whole
         windows" inside the image
