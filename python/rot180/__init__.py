@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rot180 import (
         callbacks,
         data,
+        diagnose,
         explainer,
         functional,
         init,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         reference,
     )
     from rot180.explainer import explain
+    from rot180.gradient_check import gradcheck
     from rot180.history import History
     from rot180.layers import (
         ELU,
@@ -134,11 +136,13 @@ __all__ = [
     "convolve2d",
     "correlate2d",
     "data",
+    "diagnose",
     "explain",
     "explainer",
     "full_mode_size",
     "functional",
     "get_num_threads",
+    "gradcheck",
     "im2col",
     "init",
     "instruction_set",
@@ -162,6 +166,7 @@ __all__ = [
 _MODULES = (
     "callbacks",
     "data",
+    "diagnose",
     "explainer",
     "functional",
     "init",
@@ -175,7 +180,15 @@ _MODULES = (
     "reference",
     "training.checkpoint",
 )
-_HOMES = ("runtime", "layers", "history", "training.trainer", "teaching", "explainer")
+_HOMES = (
+    "runtime",
+    "layers",
+    "history",
+    "training.trainer",
+    "teaching",
+    "explainer",
+    "gradient_check",
+)
 
 
 def __getattr__(name: str) -> Any:

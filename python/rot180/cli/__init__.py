@@ -1,4 +1,4 @@
-"""The ``rot180`` command: train, predict, profile, explain, info."""
+"""The ``rot180`` command: train, predict, profile, diagnose, explain, info."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import rot180
-from rot180.cli import exit_status, explain, info, predict, profile, train
+from rot180.cli import diagnose, exit_status, explain, info, predict, profile, train
 from rot180.cli.parser import Parser, UsageError, one_line
 
 
@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 for success, 1 when training failed, 2 for a wrong argument or file (told in a line on
-        stderr), 130 after Ctrl-C.
+        0 for success, 1 when training failed or a gradient is wrong, 2 for a wrong argument or
+        file (told in a line on stderr), 130 after Ctrl-C.
     """
     try:
         arguments = _parser().parse_args(argv)
@@ -51,6 +51,6 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"rot180 {rot180.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (train, predict, profile, explain, info):
+    for command in (train, predict, profile, diagnose, explain, info):
         command.add_parser(commands)
     return parser

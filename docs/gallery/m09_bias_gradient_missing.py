@@ -1,0 +1,31 @@
+"""db stays zero: the biases are never trained.
+
+The bias is a parameter like the weights. Its gradient is the sum of delta over batch and positions;
+here it was allocated, returned, and never computed.
+
+Symptom: the biases keep their first value. The network learns almost as well, which is why nobody
+notices.
+"""
+
+import numpy as np
+
+
+def backward(x, w, dy, stride=1, padding=0):
+    _, height, width, _ = x.shape
+    kernel_h, kernel_w, _, filters = w.shape
+    _, rows, columns, _ = dy.shape
+    border = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    x_padded = np.pad(x, border)
+    dx_padded = np.zeros_like(x_padded)
+    dw = np.zeros_like(w)
+
+    for r in range(kernel_h):
+        for s in range(kernel_w):
+            down = slice(r, r + stride * rows, stride)
+            across = slice(s, s + stride * columns, stride)
+            dx_padded[:, down, across] += dy @ w[r, s].T
+            dw[r, s] = np.tensordot(x_padded[:, down, across], dy, axes=([0, 1, 2], [0, 1, 2]))
+
+    dx = dx_padded[:, padding : padding + height, padding : padding + width]
+    db = np.zeros(filters, dy.dtype)  # never filled
+    return dx, dw, db
