@@ -128,6 +128,43 @@ def test_activations(activation):
     assert "missing in dx" in missing.mistakes[0].name
 
 
+def test_y_before_the_activation_is_understood():
+    arrays = dump(activation="sigmoid")
+    z = reference.conv2d(arrays["x"], arrays["w"])
+    rest = {"activation": "sigmoid", "y": arrays["y"]}
+    dx = reference.conv2d_grad_input(arrays["dy"], arrays["w"], arrays["x"].shape, **rest)
+    inputs = {name: arrays[name] for name in ("x", "w", "dy")}
+    diagnosis = conv2d_arrays(**inputs, y=z, dx=dx, activation="sigmoid")
+    assert diagnosis.right, diagnosis.text()
+    assert "what goes into the sigmoid" in diagnosis.notes[0]
+
+
+def test_y_of_another_shape_is_wrong_and_the_rest_is_judged():
+    arrays = dump()
+    diagnosis = conv2d_arrays(**arrays | {"y": arrays["y"][:, 1:]})
+    assert [f.right for f in diagnosis.findings] == [False, True, True, True]
+    assert any("has shape (2, 4, 6, 4)" in fact for fact in diagnosis.findings[0].facts)
+
+
+def test_few_numbers_may_agree_by_chance():
+    arrays = dump((1, 6, 8, 1), (2, 3, 1, 1))
+    diagnosis = conv2d_arrays(dy=arrays["dy"], db=-arrays["db"])
+    assert codes(diagnosis)[0] == "M10"
+    assert "1 number may agree by chance" in diagnosis.findings[0].facts[0]
+
+
+def test_an_image_whose_gradient_is_zero_or_small_raises_no_alarm(monkeypatch):
+    monkeypatch.setattr(matching, "LARGE", 0)
+    arrays = dump((3, 6, 8, 3))
+    for scale in (0.0, 1e-9):
+        dy = arrays["dy"].copy()
+        dy[0] *= scale
+        dx = reference.conv2d_grad_input(dy, arrays["w"], arrays["x"].shape)
+        rounded = {"dy": np.round(dy, 6), "dx": np.round(dx, 6)}
+        given = {name: arrays[name] for name in ("x", "w")} | rounded
+        assert conv2d_arrays(**given, digits=7).right
+
+
 def test_what_numbers_cannot_tell_apart_is_told_with_those_that_would():
     arrays = dump((4, 8, 8, 3), (3, 3, 3, 4), stride=2, padding=1)
     diagnosis = conv2d_arrays(**arrays | {"dw": arrays["dw"] / 16}, stride=2, padding=1)
@@ -164,9 +201,12 @@ def test_what_these_sizes_cannot_show_is_told():
         (lambda a: {**a, "layout": "NWC"}, "layout is 'NWC'"),
         (lambda a: {**a, "activation": "gelu"}, "activation is 'gelu'"),
         (lambda a: {**a, "stride": 0}, "stride"),
+        (lambda a: {**a, "dy": 0 * a["dy"]}, "the right dx is zero everywhere"),
+        (lambda a: {n: a[n][:0] if n in ("x", "dy") else a[n] for n in ("x", "w", "dy", "dw")},
+         "the right dw is zero everywhere, or empty"),
         (lambda a: {**a, "groups": 2}, "groups"),
     ],
-)
+)  # fmt: skip
 def test_arrays_that_cannot_be_judged(change, problem):
     diagnosis = conv2d_arrays(**change(dump()))
     assert diagnosis.exit_status == 2

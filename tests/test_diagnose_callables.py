@@ -153,7 +153,8 @@ def test_a_pair_of_strides_need_not_be_taken():
 
     diagnosis = conv2d_backward(only_ints)
     assert diagnosis.right, diagnosis.text()
-    assert any("one number for stride" in note for note in diagnosis.notes)
+    assert any("another stride, padding or dilation for columns" in n for n in diagnosis.notes)
+    assert any("another padding before than after" in note for note in diagnosis.notes)
 
 
 def test_pairs_alone_may_be_taken():

@@ -131,6 +131,26 @@ def test_slips_are_told(slip, told):
     assert finding.facts[1].startswith(told)
 
 
+def test_a_lower_bound_that_is_rounded_down_is_told():
+    def backward(x, w, dy, stride=1, padding=0):
+        dx = np.zeros_like(x)
+        for p, q in np.ndindex(x.shape[1:3]):
+            rows, columns = (
+                range(max(0, (at + padding - size + 1) // stride),
+                      min(out - 1, (at + padding) // stride) + 1)
+                for at, size, out in zip((p, q), w.shape[:2], dy.shape[1:3], strict=True)
+            )  # fmt: skip
+            for i in rows:
+                for j in columns:
+                    r = min(p + padding - i * stride, w.shape[0] - 1)
+                    s = min(q + padding - j * stride, w.shape[1] - 1)
+                    dx[:, p, q] += dy[:, i, j] @ w[r, s].T
+        return dx
+
+    (finding,) = conv2d_backward(backward).findings
+    assert finding.facts[1].startswith("the first window over a pixel is rounded down")
+
+
 def test_only_pixels_between_windows():
     def backward(x, w, dy, stride=1):
         dx = right(x, w, dy, stride)[0]

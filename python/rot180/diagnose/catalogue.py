@@ -699,6 +699,12 @@ SLIPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         "dx",
         {"meetings.start": "same", "meetings.extent": "same"},
     ),
+    (
+        "the first window over a pixel is rounded down, and must be rounded up: "
+        "docs/questions/ceil-and-clamp.md",
+        "dx",
+        {"meetings.border": "down"},
+    ),
     ("only the first image of the batch counts", "dx dw db", {"images": "first"}),
     ("only the last image of the batch counts", "dx", {"images": "last"}),
 )

@@ -260,6 +260,7 @@ class _Judgement:
                 )
         self.layout = said
 
+    @np.errstate(all="ignore")
     def _kept_from_call_to_call(self, first: dict[str, Received]) -> list[str]:
         """Return the gradients that grow by the same amount with each equal call."""
         probe = self.limits.within(probes.WIDEST)
@@ -290,7 +291,7 @@ class _Judgement:
             try:
                 y = self._output(probe)
             except RaisedError as error:
-                if probe in self._optional or error.refused:
+                if self._what_few_take(probe) or error.refused:
                     continue
                 raise UnusableError(
                     f"the forward, {_name(self.forward.call)}, {error}. That was with {probe}"
@@ -317,21 +318,19 @@ class _Judgement:
         """Call the function on all probes; return what it cannot do and does not refuse."""
         problem = None
         refused: dict[str, RaisedError] = {}
-        uneven = False
+        uneven: dict[str, None] = {}
         for probe in self._probes(self.backward):
             try:
                 self._observe(probe)
             except RaisedError as error:
-                if probe in self._optional:
-                    uneven = True
+                if few := self._what_few_take(probe):
+                    uneven[few] = None
                 elif error.refused:
                     refused.setdefault(probe.told_options, error)
                 elif problem is None:
                     problem = f"{self.name} {error}. That was with {probe}"
-        if uneven:
-            self.notes.append(
-                "judged with one number for stride, padding and dilation: a pair raised an error"
-            )
+        for few in uneven:
+            self.notes.append(f"not judged with {few}, which raised an error")
         if refused:
             first, *others = refused
             also = f" (nor with {len(others)} others)" if others else ""
@@ -396,10 +395,18 @@ class _Judgement:
             accepted &= frozenset(name for name in OPTIONS if self.backward.takes(name))
         return probes.within(probes.ALL, self.limits, accepted)
 
-    @property
-    def _optional(self) -> set[Probe]:
-        """Probes that many functions do not take."""
-        return set(map(self.limits.within, (*probes.ROWS_AND_COLUMNS, *probes.SIDES)))
+    def _what_few_take(self, probe: Probe) -> str | None:
+        """Say what it is about a probe that a function may well refuse; None of most probes."""
+        for some, what in (
+            (
+                probes.ROWS_AND_COLUMNS,
+                "another stride, padding or dilation for columns than for rows",
+            ),
+            (probes.SIDES, "another padding before than after"),
+        ):
+            if probe in map(self.limits.within, some):
+                return what
+        return None
 
     def _observe(self, probe: Probe) -> None:
         convolution = self._convolution(probe)

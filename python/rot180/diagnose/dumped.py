@@ -135,6 +135,12 @@ class _Dump:
 
     def diagnosis(self) -> Diagnosis:
         """Judge each gradient that is there."""
+        for name in GRADIENTS:
+            if name in self.raw and not self.convolution.right(name).any():
+                raise UnusableError(
+                    f"the right {name} is zero everywhere, or empty, so no mistake would show: "
+                    "give numbers that are not zero"
+                )
         judged = self._judge_output()
         for name in GRADIENTS:
             if name not in self.raw:
@@ -258,47 +264,37 @@ class _Dump:
         """Find the convention that y shows; y may or may not have the bias in it."""
         if "y" not in self.raw or not {"x", "w"} <= set(self.raw):
             return []
-        as_given = self.convolution
-        turned = as_given.turned()
-        for convolution in (as_given, turned):
-            if self._makes(convolution):
-                if convolution is turned and not self._makes(as_given):
-                    self.notes.append(
-                        "the forward is a true convolution (the kernel turned), so dx needs the "
-                        "kernel as it is and dw is turned: judged by that"
-                    )
-                    self.convolution = self._with_output(turned)
-                return [Finding("y", True)]
-        observation = Observation(
-            "y",
-            Convolution(
-                as_given.x,
-                as_given.w,
-                as_given.dy,
-                as_given.geometry,
-                as_given.bias,
-                self.activation,
-            ),
-            self._received("y"),
-        )
+        given = self.convolution
+        for convolution in (given, given.turned()):
+            what = self._makes(convolution)
+            if what is None:
+                continue
+            if convolution is not given:
+                self.notes.append(
+                    "the forward is a true convolution (the kernel turned), so dx needs the kernel "
+                    "as it is and dw is turned: judged by that"
+                )
+            if what == "argument":
+                self.notes.append(f"y was taken for what goes into the {self.activation}")
+            self.convolution = replace(convolution, y=given.y if what == "output" else None)
+            return [Finding("y", True)]
+        observation = Observation("y", replace(given, y=None), self._received("y"))
         return [Finding("y", False, (), forward_facts([observation]))]
 
-    def _makes(self, convolution: Convolution) -> bool:
-        """Whether y is this convolution's, but for a bias that was not given."""
+    def _makes(self, convolution: Convolution) -> str | None:
+        """Say what y is of this convolution: the "output", or the activation's "argument"."""
         y = self.layout.to_ours("dy", self.raw["y"])
-        observation = Observation("y", convolution, self._received("y"))
-        room = ROOM * observation.levels[-1]
         z = convolution.correlation
-        candidates = [z] if self.activation is None else [activate(z, self.activation), z]
-        if self.activation is None and convolution.bias is None and y is not None:
-            candidates.append(z + np.median(y - z, axis=(0, 1, 2)))
-        return any(observation.misfit(Made(c, "dy")) <= room for c in candidates)
-
-    def _with_output(self, turned: Convolution) -> Convolution:
-        y = self.convolution.y
-        return Convolution(
-            turned.x, turned.w, turned.dy, turned.geometry, turned.bias, turned.activation, y, True
-        )
+        if y is None or y.shape != z.shape:
+            return None
+        observation = Observation("y", convolution, self._received("y"))
+        candidates = {"output": activate(z, self.activation), "argument": z}
+        if self.activation is None and convolution.bias is None:
+            # It may have a bias in it that was not given.
+            candidates = {"output": z + np.median(y - z, axis=(0, 1, 2))}
+        room = ROOM * observation.levels[-1]
+        fits = (n for n, c in candidates.items() if observation.misfit(Made(c, "dy")) <= room)
+        return next(fits, None)
 
     def _observation(self, name: str) -> Observation:
         return Observation(name, self.convolution, self._received(name))

@@ -22,15 +22,16 @@ from rot180.diagnose.matching import (
     ROOM,
     Match,
     Observation,
-    Search,
     search,
     slips,
 )
 from rot180.diagnose.recipes import Made, make, with_changes
 
 MOST_ALTERNATIVES = 4
+FEW = 3
 
 
+@np.errstate(all="ignore")  # what the user's numbers make of ours is no matter for a warning
 def judge(observations: list[Observation]) -> Finding:
     """Return what is found of a gradient on these probes, which go from simple to awkward."""
     gradient = observations[0].gradient
@@ -55,7 +56,7 @@ def judge(observations: list[Observation]) -> Finding:
         gradient,
         False,
         first,
-        tuple(_cannot_tell(list(told.values()), found)),
+        (*_by_chance(observations), *_cannot_tell(list(told.values()))),
         tuple(others[:MOST_ALTERNATIVES]),
     )
 
@@ -127,7 +128,15 @@ def _plain_and_rich(observation: Observation) -> tuple[bool, int]:
     return plain and geometry.groups == 1, int(np.count_nonzero(observation.right.values))
 
 
-def _cannot_tell(matches: list[Match], found: Search) -> list[str]:
+def _by_chance(observations: list[Observation]) -> list[str]:
+    """Warn where so few numbers were given that a mistake may make them by chance."""
+    count = sum(observation.received.raw.size for observation in observations)
+    if count > FEW:
+        return []
+    return [f"{count} number{'s' * (count > 1)} may agree by chance: give more to be sure"]
+
+
+def _cannot_tell(matches: list[Match]) -> list[str]:
     """Say which probe would tell several matches apart."""
     if len(matches) < 2:
         return []

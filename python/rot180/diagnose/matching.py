@@ -152,7 +152,7 @@ def search(observations: Sequence[Observation]) -> Search:
     # is wrong most recipes fail at once.
     awkward_first = [part for o in reversed(observations) for part in _small_parts_first(o)]
     ordered = sorted(awkward_first, key=lambda o: o.misfit(o.right) <= ROOM * o.levels[-1])
-    right = _level(ordered, RIGHT)
+    right = _level(observations, RIGHT)
     singles = [
         (level, Match(variants))
         for variants, recipe in recipes_of(gradient, 1)

@@ -51,7 +51,8 @@ class Meetings:
         padding, what they "reached with padding", or all of the input "with padding"; or those of a
         "valid" or "same" correlation with dy
     border : a pixel outside the image is left out; "input" or "output" indices are clamped; a
-        negative one "wraps"
+        negative one "wraps"; or the first window over a pixel is rounded "down", and the tap that
+        it then lacks is clamped
     kept : "all" meetings, or of those that write to one place the "last window" or "last tap"; only
         those of the "last output", all "but the first" or "but the last" one's, or those of "whole
         windows" inside the image
@@ -127,6 +128,13 @@ class Meetings:
                     place = min(max(p + start - r * dilation, 0), (axis.out - 1) * step)
                     if place % step == 0:
                         yield r, p, place // step
+            return
+        if self.border == "down":
+            for p in range(pixels):
+                place = p + start
+                first = max(0, (place - (axis.kernel - 1) * dilation) // step)
+                for i in range(first, min(axis.out - 1, place // step) + 1):
+                    yield min((place - i * step) // dilation, axis.kernel - 1), p, i
             return
         for r in range(axis.kernel):
             for i in range(axis.out):
