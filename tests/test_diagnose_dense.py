@@ -135,6 +135,46 @@ def test_several_mistakes_in_one_gradient(backward, expected):
     assert set(found.mistakes) == (expected or set())
 
 
+# dw in parts, so that two of them can be wrong.
+PARTS = {
+    "inputs": {"x * 0 + 1": dense.X_MISSING},
+    "images": {
+        "a[-1:].T @ dy[-1:]": dense.ONE_IMAGE,
+        "np.outer(a.sum(0), dy.sum(0))": dense.SUMMED_FIRST,
+    },
+    "order": {"dw.T": dense.DW_TRANSPOSED},
+    "factor": {"/ n": dense.DIVIDED, "/ n**2": dense.DIVIDED_TWICE, "* n": dense.MULTIPLIED},
+    "sign": {"-": dense.NEGATIVE},
+}
+# With ones in place of x, the product of the sums is N times the sum of the products.
+ALIKE_WITHOUT_X = {dense.MULTIPLIED, dense.SUMMED_FIRST}
+PARTS_RIGHT = {"inputs": "x", "images": "a.T @ dy", "order": "dw", "factor": "", "sign": ""}
+
+
+def dw_in_parts(**wrong):
+    lines = {**PARTS_RIGHT, **wrong}
+
+    def backward(x, w, dy):
+        scope = {"np": np, "x": x, "dy": dy, "n": len(x)}
+        scope["a"] = eval(lines["inputs"], scope)
+        scope["dw"] = eval(lines["images"], scope)
+        return None, eval(f"{lines['sign']} {lines['order']} {lines['factor']}", scope)
+
+    return backward
+
+
+def test_pairs_in_one_gradient_are_named():
+    assert diagnose.linear_backward(dw_in_parts()).right
+    for one, other in combinations(PARTS, 2):
+        for (line, mistake), (line2, mistake2) in product(PARTS[one].items(), PARTS[other].items()):
+            found = diagnose.linear_backward(dw_in_parts(**{one: line, other: line2}))
+            told, expected = set(found.mistakes), {mistake, mistake2}
+            if dense.X_MISSING in expected and expected & ALIKE_WITHOUT_X:
+                assert told - {dense.X_MISSING} <= ALIKE_WITHOUT_X
+            else:
+                assert told == expected, (line, line2)
+
+
 def test_facts_where_no_mistake_of_the_catalogue_fits():
     found = diagnose.linear_backward(lambda x, w, dy: (dy @ w.T) * 3)
     (finding,) = found.findings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations, product
+
 import numpy as np
 import pytest
 
@@ -130,6 +132,54 @@ def test_several_mistakes(backward, expected):
     found = judge(backward)
     assert not found.right
     assert set(found.mistakes) == (expected or set())
+
+
+# A backward in parts, so that two of them can be wrong.
+PARTS = {
+    "softmax": ("softmax(z)", {"overflow": "e / e.sum(1, keepdims=True)", "logits": "z"}),
+    "labels": ("hot(y, z)", {"no labels": "0 * z", "off by one": "hot(y - 1, z)"}),
+    "derivative": (
+        "p - t",
+        {
+            "no softmax": "-t / p",
+            "no cross-entropy": "p * (1 - p)",
+            "twice": "(p - t) * p * (1 - p)",
+            "diagonal": "-t * (1 - p)",
+        },
+    ),
+    "factor": (
+        "1 / n",
+        {"not averaged": "1", "averaged twice": "1 / n**2", "by size": "1 / z.size"},
+    ),
+    "sign": ("+1", {"negative": "-1"}),
+}
+
+
+def in_parts(**wrong):
+    lines = {name: wrong.get(name, right) for name, (right, _) in PARTS.items()}
+
+    def backward(z, y):
+        scope = {"softmax": softmax, "hot": hot, "z": z, "y": y, "n": len(z), "e": np.exp(z)}
+        scope["p"], scope["t"] = eval(lines["softmax"], scope), eval(lines["labels"], scope)
+        return eval(f"({lines['sign']}) * ({lines['derivative']}) * ({lines['factor']})", scope)
+
+    return backward
+
+
+def test_pairs_of_mistakes_are_named():
+    assert judge(in_parts()).right
+    missed, count = [], 0
+    for one, other in combinations(PARTS, 2):
+        for (name, line), (name2, line2) in product(PARTS[one][1].items(), PARTS[other][1].items()):
+            if (one, other) == ("labels", "derivative") and name2 == "no cross-entropy":
+                continue  # which takes no labels
+            found = judge(in_parts(**{one: line, other: line2}))
+            assert not found.right or (name, name2) == ("no labels", "no softmax")
+            count += 1
+            if set(found.mistakes) != {WRONG[name][1], WRONG[name2][1]}:
+                missed.append((name, name2, [mistake.name for mistake in found.mistakes]))
+    assert count == 53
+    assert len(missed) <= count // 20, missed
 
 
 def test_the_wrong_entry_is_written_out():

@@ -86,7 +86,7 @@ T_LATE = Mistake(
     "M28",
     "t is one too large: the first step must have t = 1",
     "At the first step m is (1-beta1)*g, which 1 - beta1**1 corrects. With t one too large the "
-    "correction is too small.",
+    "correction is too small; t + 1 is right where the caller counts from 0.",
     "for t in range(1, steps + 1):",
     _PAGE,
 )
