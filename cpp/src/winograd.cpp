@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
+#include "blocks.h"
 #include "epilogue.h"
 #include "instruction_set.h"
 #include "pack_panel.h"
@@ -69,6 +71,13 @@ Schedule schedule(const TileGrid& grid, int64_t filter_bytes, const PanelGroups&
     return plan;
 }
 
+// Of a panel, what the product of each point asks for: to divide 36 times takes long beside it.
+struct PanelPlace {
+    int64_t lanes, before;  // before: lanes of its group's panels before it
+    int vectors;
+    int64_t together;  // lines of a chunk
+};
+
 // What one thread needs for one task.
 template <class T>
 struct Workspace {
@@ -84,6 +93,7 @@ struct Product {
     const TileGrid& grid;
     const Panels& panels;
     const PanelGroups& groups;
+    const PanelPlace* places;  // of all panels
     const T* weight;
     const T* bias;   // as the panels' lanes
     const T* zeros;  // as many as a panel has lanes
@@ -153,12 +163,12 @@ struct Product {
             for (int64_t point = 0; point < tile_points(); ++point) {
                 for (int64_t panel = groups.first(group); panel < groups.first(group + 1);
                      ++panel) {
-                    const int64_t before = lanes_before(group, panel);
+                    const PanelPlace& place = places[panel];
                     tiles.bias = c == 0 ? zeros : nullptr;
                     tiles.x = inputs + point * x_stride + c;
-                    tiles.y = own.products + point * y_stride + before;
-                    multiply(panel, count,
-                             from + (before * tile_points() + point * panels.lanes(panel)) * count,
+                    tiles.y = own.products + point * y_stride + place.before;
+                    multiply(place, count,
+                             from + (place.before * tile_points() + point * place.lanes) * count,
                              tiles);
                 }
             }
@@ -178,28 +188,20 @@ struct Product {
  private:
     void transform_group(int64_t group, const Piece& some, const Workspace<T>& own) const {
         for (int64_t panel = groups.first(group); panel < groups.first(group + 1); ++panel) {
-            transform_filters(
-                panel, some, some.count, own.packed,
-                own.filters + lanes_before(group, panel) * tile_points() * some.count);
+            transform_filters(panel, some, some.count, own.packed,
+                              own.filters + places[panel].before * tile_points() * some.count);
         }
     }
 
-    int64_t lanes_before(int64_t group, int64_t panel) const {
-        return panels.lanes_before(panel) - groups.begin(group);
-    }
-
     // One point of all tiles, `channels` of each, by a panel's filters.
-    void multiply(int64_t panel, int64_t channels, const T* filters,
+    void multiply(const PanelPlace& place, int64_t channels, const T* filters,
                   CorrelateTiles<T>& tiles) const {
-        const int64_t lanes = panels.lanes(panel);
-        const int64_t chunks = divide_up(channels, chunk_bytes / (lanes * int64_t(sizeof(T))));
-        tiles.channels = lanes;
-        tiles.vectors = panels.vectors(panel);
-        for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-            const int64_t c = chunk * channels / chunks;
-            const Run run = {c, (chunk + 1) * channels / chunks - c};
+        tiles.channels = place.lanes;
+        tiles.vectors = place.vectors;
+        for (int64_t c = 0; c < channels; c += place.together) {
+            const Run run = {c, std::min(place.together, channels - c)};
             tiles.runs = &run;
-            tiles.weight = filters + c * lanes;
+            tiles.weight = filters + c * place.lanes;
             kernels.correlate_tiles(tiles);
             tiles.bias = nullptr;  // from now on, y has it
         }
@@ -292,10 +294,18 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         const auto input = [&](const ToPoints<T>& tile) { kernels.winograd_input(points, tile); };
         images.to_points(0, channels, first, last, points, input, to);
     };
+    std::vector<PanelPlace> places;
+    for (int64_t group = 0; group < groups.count(); ++group) {
+        for (int64_t panel = groups.first(group); panel < groups.first(group + 1); ++panel) {
+            const int64_t lanes = panels.lanes(panel);
+            places.push_back({lanes, panels.lanes_before(panel) - groups.begin(group),
+                              panels.vectors(panel),
+                              even_size(channels, chunk_bytes / (lanes * int64_t(sizeof(T))))});
+        }
+    }
     const Product<T> product = {
-        kernels, part,   points, taps,           output_size,     grid,
-        panels,  groups, weight, array(bias_at), array(zeros_at), activation,
-        y};
+        kernels, part,          points, taps,           output_size,     grid,       panels,
+        groups,  places.data(), weight, array(bias_at), array(zeros_at), activation, y};
 
     const int64_t pieces = product.pieces();
     const int64_t filter_tasks = plan.filters_first ? panels.count() * pieces : 0;
