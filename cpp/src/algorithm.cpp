@@ -41,6 +41,8 @@ constexpr Costs correlation_costs = {2700, 12, 140, 5600, 1.08, 370, 400};
 constexpr Costs grad_weight_costs = {1200, 14, 360, 1900, 1.05, 330, 220};
 // A vector of a tile's outputs, beside one of its inputs.
 constexpr double output_share = 1.2;
+// A further phase of a tile, beside its vectors.
+constexpr double tile_phase = 150;
 // Near the point where both cost the same, direct is the more accurate.
 constexpr double worth_it = 1.15;
 
@@ -71,11 +73,12 @@ bool winograd_pays(Pass pass, const Conv2dShape& shape) {
     const double columns =
         turned ? std::ceil(double(shape.width) / double(shape.stride_w)) : double(shape.out_width);
     const double out_vectors = std::ceil(out / width);
-    const double in_vectors = turned ? std::ceil(in / width)
-                                     : phases * std::ceil(double(shape.in_channels) / width);
+    const double in_vectors =
+        turned ? std::ceil(in / width) : phases * std::ceil(double(shape.in_channels) / width);
     const double pixels = images * rows * columns;
     const double tiles = images * std::ceil(rows / size) * std::ceil(columns / size);
-    const double calls = turned ? phases : 1, filters = calls * in * out_vectors;
+    const double calls = turned ? phases : 1, more_phases = turned ? 0 : phases - 1;
+    const double filters = calls * in * out_vectors;
     // Transforms were measured with six points.
     const double of_six = tile_points / 36;
 
@@ -85,7 +88,8 @@ bool winograd_pays(Pass pass, const Conv2dShape& shape) {
                           cost.call;
     const double winograd = cost.step * tile_points * tiles * in * out_vectors +
                             of_six * cost.tile * tiles * (in_vectors + output_share * out_vectors) +
-                            of_six * cost.filter * filters + cost.winograd_call * calls;
+                            of_six * cost.filter * filters + cost.winograd_call * calls +
+                            tile_phase * more_phases * tiles;
     return worth_it * winograd < direct;
 }
 
