@@ -13,8 +13,11 @@
 namespace rot180 {
 namespace {
 
-// Accumulators that leave registers for what they are made of.
-constexpr int plane_sums = vector_registers == 32 ? 24 : 12;
+// A tile's accumulators, beside registers for what they are made of: vectors of a plane by filters,
+// or taps by filters.
+constexpr int plane_vectors = vector_registers == 32 ? 4 : 3;
+constexpr int plane_filters = vector_registers == 32 ? 6 : 4;
+constexpr int grad_taps = 4, grad_filters = vector_registers == 32 ? 6 : 3;
 
 // FILTERS filters of VECTORS vectors of pixels.
 template <class T, int FILTERS, int VECTORS>
@@ -55,7 +58,8 @@ template <class T, int FILTERS>
 inline void plane_tiles(const CorrelatePlanes<T>& planes, int64_t filter, int64_t filters) {
     if constexpr (FILTERS > 0) {
         if (filters < FILTERS) return plane_tiles<T, FILTERS - 1>(planes, filter, filters);
-        constexpr int VECTORS = plane_sums / FILTERS < 4 ? plane_sums / FILTERS : 4;
+        // One filter has so few sums that they would wait on one another.
+        constexpr int VECTORS = FILTERS == 1 ? 2 * plane_vectors : plane_vectors;
         int64_t pixel = 0;
         for (; pixel + VECTORS * width<T> <= planes.pixels; pixel += VECTORS * width<T>) {
             plane_tile<T, FILTERS, VECTORS>(planes, filter, pixel);
@@ -78,9 +82,8 @@ inline void for_even_parts(int64_t count, int64_t most, const Body& body) {
 
 template <class T>
 void correlate_planes(const CorrelatePlanes<T>& planes) {
-    constexpr int most = plane_sums / 4;
-    for_even_parts(planes.filters, most, [&](int64_t filter, int64_t filters) {
-        plane_tiles<T, most>(planes, filter, filters);
+    for_even_parts(planes.filters, plane_filters, [&](int64_t filter, int64_t filters) {
+        plane_tiles<T, plane_filters>(planes, filter, filters);
     });
 }
 
@@ -98,14 +101,14 @@ inline void plane_grad_tile(const PlanesGrad<T>& planes, int64_t tap, int64_t fi
         for (int k = 0; k < FILTERS; ++k) sum[t][k] = load(to + (t * planes.filters + k) * W);
     }
     for (int64_t pixel = 0; pixel < planes.pixels; pixel += W) {
-        Vector<T> value[TAPS];
+        Vector<T> delta[FILTERS];
 #pragma GCC unroll 16
-        for (int t = 0; t < TAPS; ++t) value[t] = load(x[t] + pixel);
+        for (int k = 0; k < FILTERS; ++k) delta[k] = load(dy + k * planes.dy_stride + pixel);
 #pragma GCC unroll 16
-        for (int k = 0; k < FILTERS; ++k) {
-            const Vector<T> delta = load(dy + k * planes.dy_stride + pixel);
+        for (int t = 0; t < TAPS; ++t) {
+            const Vector<T> value = load(x[t] + pixel);
 #pragma GCC unroll 16
-            for (int t = 0; t < TAPS; ++t) sum[t][k] += value[t] * delta;
+            for (int k = 0; k < FILTERS; ++k) sum[t][k] += value * delta[k];
         }
     }
 #pragma GCC unroll 16
@@ -114,8 +117,6 @@ inline void plane_grad_tile(const PlanesGrad<T>& planes, int64_t tap, int64_t fi
         for (int k = 0; k < FILTERS; ++k) store(to + (t * planes.filters + k) * W, sum[t][k]);
     }
 }
-
-constexpr int grad_taps = 4;
 
 template <class T, int TAPS, int FILTERS>
 inline void plane_grad_tiles(const PlanesGrad<T>& planes, int64_t tap, int64_t taps, int64_t filter,
@@ -135,10 +136,9 @@ inline void plane_grad_tiles(const PlanesGrad<T>& planes, int64_t tap, int64_t t
 
 template <class T>
 void planes_grad_weight(const PlanesGrad<T>& planes) {
-    constexpr int most = plane_sums / grad_taps;
     for_even_parts(planes.taps, grad_taps, [&](int64_t tap, int64_t taps) {
-        for_even_parts(planes.filters, most, [&](int64_t filter, int64_t filters) {
-            plane_grad_tiles<T, grad_taps, most>(planes, tap, taps, filter, filters);
+        for_even_parts(planes.filters, grad_filters, [&](int64_t filter, int64_t filters) {
+            plane_grad_tiles<T, grad_taps, grad_filters>(planes, tap, taps, filter, filters);
         });
     });
 }

@@ -72,21 +72,21 @@ struct FilterTransform {
         const Vector<T> odd_a = a * every_second<T, TAPS>(g, 1, a2);
         const Vector<T> even_b = every_second<T, TAPS>(g, 0, b2);
         const Vector<T> odd_b = b * every_second<T, TAPS>(g, 1, b2);
-        constexpr T at_b = 1 / (2 * b2 * (b2 - a2));
         if constexpr (POINTS == 6) {
             constexpr T at_zero = 1 / (a2 * b2), at_a = 1 / (2 * a2 * (a2 - b2));
+            constexpr T at_b = 1 / (2 * b2 * (b2 - a2));
             points[0] = at_zero * g[0];
             points[1] = at_a * (even_a + odd_a);
             points[2] = at_a * (even_a - odd_a);
             points[3] = at_b * (even_b + odd_b);
             points[4] = at_b * (even_b - odd_b);
         } else {
-            constexpr T at_zero = 1 / (a2 * b);
+            constexpr T at_zero = 1 / (a2 * b), at_b = 1 / (b * (b2 - a2));
             constexpr T at_a = 1 / (2 * a2 * (a - b)), at_minus_a = -1 / (2 * a2 * (a + b));
             points[0] = at_zero * g[0];
             points[1] = at_a * (even_a + odd_a);
             points[2] = at_minus_a * (even_a - odd_a);
-            points[3] = 2 * b * at_b * (even_b + odd_b);
+            points[3] = at_b * (even_b + odd_b);
         }
         points[POINTS - 1] = g[TAPS - 1];
     }

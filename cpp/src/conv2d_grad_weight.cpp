@@ -429,7 +429,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     }
     const Conv2dShape shape = flattened(given);
     if (few_pixels_grad_weight(shape, x, dy, dweight, dbias)) return;
-    if (planes_pay<T>(forward_correlation(shape)) &&
+    if (planes_pay<T>(Pass::grad_weight, forward_correlation(shape)) &&
         grad_weight_by_planes(shape, x, dy, dweight, dbias)) {
         return;
     }

@@ -383,7 +383,7 @@ void correlate(const std::vector<Correlation>& given, const OutputGradient<T>& x
     if (parts.size() == 1 && has_few_pixels<T>(parts[0])) {
         return correlate_few_pixels(parts[0], x, weight, bias, activation, y);
     }
-    if (parts.size() == 1 && planes_pay<T>(parts[0]) &&
+    if (parts.size() == 1 && planes_pay<T>(Pass::forward, parts[0]) &&
         correlate_by_planes(parts[0], x, weight, bias, activation, y)) {
         return;
     }

@@ -7,9 +7,9 @@
 namespace rot180 {
 
 // Whether vectors over pixels take less than vectors over output channels, which few channels fill
-// in part.
+// in part. pass is forward, of any correlation, or grad_weight.
 template <class T>
-bool planes_pay(const Correlation& part);
+bool planes_pay(Pass pass, const Correlation& part);
 
 // As correlate. Returns false, and leaves y alone, where a weight is not finite: zeros around the
 // image would make NaN of it.

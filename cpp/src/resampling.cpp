@@ -7,6 +7,8 @@
 namespace rot180 {
 namespace {
 
+constexpr int64_t plenty_of_tasks = 32;
+
 double covered(const Windows& windows) {
     double count = 0;
     for (const Span& window : windows) count += window.count;
@@ -24,14 +26,16 @@ Resampling<T> shares(const Windows& windows, int64_t size) {
 
 // The rows that are made otherwise than the one before, and the number of rows at the end: averages
 // hand the same on to all rows of a window, and nearest neighbours are the same ones for several.
+// No more than `most` rows go together, so that there are tasks enough.
 template <class T>
-std::vector<int64_t> first_of_equal(const Resampling<T>& rows) {
+std::vector<int64_t> first_of_equal(const Resampling<T>& rows, int64_t most) {
     std::vector<int64_t> first;
     const int64_t count = int64_t(rows.windows.size());
     for (int64_t i = 0; i < count; ++i) {
         const Span& now = rows.windows[i];
         const auto weights = rows.weights.begin();
-        const bool equal = i > 0 && now.first == rows.windows[i - 1].first &&
+        const bool equal = i > 0 && i - first.back() < most &&
+                           now.first == rows.windows[i - 1].first &&
                            now.count == rows.windows[i - 1].count &&
                            std::equal(weights + now.at, weights + now.at + now.count,
                                       weights + rows.windows[i - 1].at);
@@ -84,7 +88,8 @@ void resample(const Images& x_shape, const Resampling<T>& rows, const Resampling
     const int64_t y_row = int64_t(columns.windows.size()) * x_shape.channels;
     const double products = double(x_shape.batch) * double(rows.weights.size()) *
                             double(columns.weights.size()) * double(x_shape.channels);
-    const std::vector<int64_t> first = first_of_equal(rows);
+    const int64_t most = divide_up(out_height * x_shape.batch, plenty_of_tasks);
+    const std::vector<int64_t> first = first_of_equal(rows, most);
     const int64_t groups = int64_t(first.size()) - 1;
     const int64_t elements = y_row * out_height / std::max<int64_t>(groups, 1);
     parallel_rows(x_shape.batch, groups, elements, products, [&](int64_t n, int64_t group) {

@@ -71,7 +71,8 @@ Schedule schedule(const TileGrid& grid, int64_t filter_bytes, const PanelGroups&
     return plan;
 }
 
-// Of a panel, what the product of each point asks for: to divide 36 times takes long beside it.
+// Of a panel, what the product of each point asks for: their divisions add up where channels are
+// few.
 struct PanelPlace {
     int64_t lanes, before;  // before: lanes of its group's panels before it
     int vectors;
@@ -295,6 +296,7 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         images.to_points(0, channels, first, last, points, input, to);
     };
     std::vector<PanelPlace> places;
+    places.reserve(size_t(panels.count()));
     for (int64_t group = 0; group < groups.count(); ++group) {
         for (int64_t panel = groups.first(group); panel < groups.first(group + 1); ++panel) {
             const int64_t lanes = panels.lanes(panel);
