@@ -121,6 +121,23 @@ def m12_zeros(x, w, dy, stride):
     return fitted(full(spread(dy, stride, stride), w[::-1, ::-1].swapaxes(2, 3)), x)
 
 
+def m12_repeated(x, w, dy, stride):
+    repeated = dy.repeat(stride, axis=1).repeat(stride, axis=2)
+    return fitted(full(repeated, w[::-1, ::-1].swapaxes(2, 3)), x)
+
+
+def m12_not_tested(x, w, dy, stride, padding):
+    """Whether an output of the stride lies at this distance."""
+    dx = np.zeros_like(x)
+    for p, q, r, s in np.ndindex(*x.shape[1:3], *w.shape[:2]):
+        if p + padding < r or q + padding < s:
+            continue
+        i, j = (p + padding - r) // stride, (q + padding - s) // stride
+        if i < dy.shape[1] and j < dy.shape[2]:
+            dx[:, p, q] += dy[:, i, j] @ w[r, s].T
+    return dx
+
+
 def m12_dw(x, w, dy, stride):
     dw = np.zeros_like(w)
     for r, s in np.ndindex(w.shape[:2]):
@@ -130,6 +147,16 @@ def m12_dw(x, w, dy, stride):
 
 def m13(x, w, dy, stride):
     return full(spread(dy, stride, stride - 1), w[::-1, ::-1].swapaxes(2, 3))
+
+
+def m13_cropped_before_only(x, w, dy, stride, padding):
+    made = full(spread(dy, stride, stride - 1), w[::-1, ::-1].swapaxes(2, 3))
+    return made[:, padding : padding + x.shape[1], padding : padding + x.shape[2]]
+
+
+def m12_cropped_before_only(x, w, dy, stride, padding):
+    made = full(dy, w[::-1, ::-1].swapaxes(2, 3))
+    return made[:, padding : padding + x.shape[1], padding : padding + x.shape[2]]
 
 
 def m14(x, w, dy, padding):
@@ -178,7 +205,8 @@ def m7_with_m20(x, w, dy):
 
 
 WRONG = [m1, m1_transposed, m2_flip, m4_assigned, m4_mean, m4_apart, m5, m6_edges, m7, m9, m11,
-         m12_forgotten, m12_zeros, m12_dw, m13, m14, m16, m20, m21, m1_with_m4, m12_with_m14,
+         m12_forgotten, m12_zeros, m12_dw, m12_repeated, m12_not_tested, m12_cropped_before_only,
+         m13, m13_cropped_before_only, m14, m16, m20, m21, m1_with_m4, m12_with_m14,
          m7_with_m20]  # fmt: skip
 
 

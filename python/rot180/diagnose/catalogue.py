@@ -358,6 +358,15 @@ def _strides() -> Iterator[Variant]:
             {"meetings.step": "one", "meetings.extent": "reached"},
             "the stride is forgotten in dx, which is too small",
         ),
+        (
+            {"meetings.step": "one", "meetings.extent": "reached in the input"},
+            "the stride is forgotten in dx, which is too small",
+        ),
+        (
+            {"meetings.border": "before"},
+            "dy is repeated in dx, where zeros belong between its entries (or the test that "
+            "(p + top - r) % s is 0 is missing)",
+        ),
         ({"meetings.step": "one more"}, "dx has s zeros between the entries of dy, not s-1"),
         (
             {"meetings.step": "one more", "meetings.extent": "reached"},
@@ -395,6 +404,7 @@ def _strides() -> Iterator[Variant]:
     left = "a remainder: (H + top + bottom - KH) % s > 0"
     for changes, name in (
         ({"meetings.extent": "reached"}, "the remainder rows are dropped from dx"),
+        ({"meetings.extent": "reached in the input"}, "the remainder rows are dropped from dx"),
         ({"meetings.start": "first"}, "the remainder rows are before dx instead of after it"),
     ):
         yield Variant(
@@ -690,6 +700,27 @@ SLIPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         {"meetings.start": "less"},
     ),
     (
+        "the padding is added, not subtracted: pixel i*s + r - top, not i*s + r + top",
+        "dx dw",
+        {"meetings.start": "other sign"},
+    ),
+    (
+        "the padding is multiplied by the stride: pixel i*s + r - top, not (i - top)*s + r",
+        "dx dw",
+        {"meetings.start": "strides"},
+    ),
+    (
+        "the stride multiplies the tap, not the output: pixel i*s + r - top, not i + r*s - top",
+        "dx dw",
+        {"meetings.step": "one", "meetings.dilation": "stride"},
+    ),
+    (
+        "the stride multiplies the tap as well as the output: pixel i*s + r - top, not "
+        "(i + r)*s - top",
+        "dx dw",
+        {"meetings.dilation": "stride"},
+    ),
+    (
         "it is the correlation in valid mode, where full mode is right",
         "dx",
         {"meetings.start": "valid", "meetings.extent": "valid"},
@@ -698,6 +729,12 @@ SLIPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         "it is the correlation in same mode, where full mode is right",
         "dx",
         {"meetings.start": "same", "meetings.extent": "same"},
+    ),
+    (
+        "it is the correlation with the forward's padding, where full mode is right: dy needs "
+        "KH-1-top rows of zeros around it",
+        "dx",
+        {"meetings.start": "forward's padding", "meetings.extent": "forward's padding"},
     ),
     (
         "the first window over a pixel is rounded down, and must be rounded up: "
