@@ -160,6 +160,12 @@ def understand(
         found[argument] = parameter.name
         if parameter.kind is parameter.POSITIONAL_ONLY:
             positional.append(argument)
+    if "self" in unknown:
+        raise UnusableError(
+            f"{name} is a method, and needs an object: write a function "
+            f"{what}({', '.join(needed)}) beside the class that makes one, gives it its arrays, "
+            "calls what must come before, and returns what it computes; then name that function"
+        )
     if unknown:
         known = ", ".join(f"{name} ({', '.join(names[name][:4])})" for name in names)
         raise UnusableError(

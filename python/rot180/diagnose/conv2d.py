@@ -186,6 +186,7 @@ class _Judgement:
         self.observations: dict[str, list[tuple[Probe, Observation]]] = {}
         self.changed: list[str] = []
         self.lists: list[str] = []
+        self.whole: dict[str, str] = {}  # integer dtypes of gradients
         self.notes: list[str] = []
 
     def diagnosis(self) -> Diagnosis:
@@ -359,6 +360,13 @@ class _Judgement:
         observed = self.observations[name]
         observations = [observation for _, observation in observed]
         finding = judge(observations)
+        if name in self.whole:
+            # The probes hold whole numbers, so their gradients do not show it.
+            fact = (
+                f"{name} is an array of {self.whole[name]}, which cuts the fractions off: make it "
+                f"an array of floats, {name} = np.zeros(shape)"
+            )
+            return replace(finding, right=False, facts=(*finding.facts, fact))
         if finding.right:
             self.notes += precision_notes(observations)
         if finding.right or finding.mistakes:
@@ -429,6 +437,7 @@ class _Judgement:
         except UnusableError as problem:
             raise UnusableError(f"{self.name} {problem}") from None
         self.lists += [name for name, (_, dtype) in arrays.items() if dtype is None]
+        self.whole |= {n: dtype for n, (_, dtype) in arrays.items() if dtype and "int" in dtype}
         return {name: self._received(*made) for name, made in arrays.items()}
 
     def _output(self, probe: Probe) -> Received:
