@@ -209,6 +209,10 @@ def _channels() -> Iterator[Variant]:
         ("first", "dx has the first filter only: it is not summed over the filters"),
         ("mean", "dx is the mean over the filters instead of the sum"),
         ("apart", "dx has an axis for the filters: it is not summed over them"),
+        (
+            "each summed",
+            "dy and the kernel are each summed over the filters before they meet in dx",
+        ),
     ):
         yield Variant(
             Mistake("M4", name, reason, dot, "channels-back"), "dx", {"filters": filters}, "K > 1"
@@ -579,9 +583,26 @@ def _bias() -> Iterator[Variant]:
     )
     for changes, name, needs in (
         ({"taps": 1}, "db is counted once for every element of the kernel", "a kernel above 1x1"),
+        ({"inputs": 1}, "db is counted once for every input channel", "C > 1"),
+        ({"taps": 1, "inputs": 1}, "db is counted once for every weight of the filter", "C > 1"),
         ({"form": "one scalar for all"}, "db is one scalar for all filters", "K > 1"),
         ({"form": "one scalar"}, "db is one scalar for all filters", "K > 1"),
         ({"form": "zeros"}, "db is missing: it is zero", "any image"),
+        (
+            {"form": "one for each row"},
+            "db is one number for each row: other axes are summed",
+            "OH != K",
+        ),
+        (
+            {"form": "one for each column"},
+            "db is one number for each column: other axes are summed",
+            "OW != K",
+        ),
+        (
+            {"form": "one for each whole image"},
+            "db is one number for each image: other axes are summed",
+            "N != K",
+        ),
         ({"form": "one for each image"}, "db is not summed over the batch", "N > 1"),
         ({"form": "one for each pixel"}, "db is not summed over the pixels", "several outputs"),
         ({"form": "not summed at all"}, "db is not summed: it is dy", "several outputs"),
