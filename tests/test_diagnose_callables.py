@@ -56,6 +56,28 @@ def test_lists_of_numbers_are_judged_and_noted():
     assert any("dw is returned as a list" in note for note in diagnosis.notes)
 
 
+def test_a_class_whose_objects_hold_the_gradients():
+    class Backward:
+        def __init__(self, x, w, dy):
+            self.dx, self.dw, self.db = right(x, w, dy)
+
+    assert conv2d_backward(Backward).right
+
+
+def test_the_other_layout_is_suggested_to_what_unpacks_pairs():
+    def backward(x, w, dy, stride, padding):
+        if len({*stride}) > 1 or len({*padding}) > 1:
+            raise NotImplementedError
+        (stride, _), (padding, _) = stride, padding
+        x, dy = (a.transpose(0, 2, 3, 1) for a in (x, dy))
+        dx, dw, _ = right(x, w.transpose(2, 3, 1, 0), dy, stride, padding)
+        return dx.transpose(0, 3, 1, 2), dw.transpose(3, 2, 0, 1)
+
+    diagnosis = conv2d_backward(backward)
+    assert "It does not with layout NCHW and weight layout OIHW" in diagnosis.problem
+    assert conv2d_backward(backward, "NCHW", "OIHW").right
+
+
 def test_arrays_of_whole_numbers_are_wrong():
     """Which cut the fractions off, though the probes have none."""
 
@@ -91,6 +113,7 @@ def test_arrays_of_whole_numbers_are_wrong():
         (lambda x, w, dy: object(), "of dtype object"),
         (lambda cache, dout: None, "has the parameter cache, and what is meant is not known"),
         (Layer.backward, "Layer.backward is a method, and needs an object: write a function"),
+        (Layer, "Layer is a class: write a function backward(x, w, dy) beside the class"),
         (lambda x, w, dy: x[:, 99], "raised IndexError: index 99 is out of bounds"),
         (lambda x, w, dy: sys.exit(3), "raised SystemExit: 3"),
         (lambda x, w, dy: 1 // 0, "That was on the simplest probe: x of 1 image"),

@@ -189,6 +189,15 @@ def test_the_padding_of_the_forward_is_told():
     assert finding.facts[1].startswith("it is the correlation with the forward's padding")
 
 
+def test_a_crop_that_leaves_nothing_is_told():
+    def backward(x, w, dy, padding=0):
+        made = right(np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))), w, dy)[0]
+        return made[:, padding:-padding, padding:-padding]
+
+    (finding,) = conv2d_backward(backward).findings
+    assert any(fact.startswith("it is empty: where the padding p is 0") for fact in finding.facts)
+
+
 def test_only_pixels_between_windows():
     def backward(x, w, dy, stride=1):
         dx = right(x, w, dy, stride)[0]

@@ -30,6 +30,16 @@ def test_text(tmp_path, text, digits):
     np.testing.assert_array_equal(reshaped, ARRAY.reshape(1, 3, 2, 1))
 
 
+def test_a_shape_is_given_to_lines_of_any_length(tmp_path):
+    """As a program prints them, so many in a line."""
+    path = tmp_path / "a.txt"
+    path.write_text("1 2 3 4\n5 6\n")
+    values, _ = read_numbers(f"{path}:3x2")
+    assert values.tolist() == [[1, 2], [3, 4], [5, 6]]
+    with pytest.raises(ValueError, match="give them their shape, FILE:2x6x7x3"):
+        read_numbers(str(path))
+
+
 def test_whole_numbers_are_exact(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("1,-2,3000000\n")
