@@ -102,6 +102,27 @@ def m9(x, w, dy):
     return {"db": np.full(w.shape[3], dy.sum())}
 
 
+def m9_per_weight(x, w, dy):
+    db = np.zeros(w.shape[3])
+    for k, _, _, _ in np.ndindex(w.shape[3], *w.shape[:3]):
+        db[k] += dy[..., k].sum()
+    return {"db": db}
+
+
+def m9_per_channel(x, w, dy):
+    return {"db": sum(dy.sum(axis=(0, 1, 2)) for _ in range(x.shape[3]))}
+
+
+def m9_axes(x, w, dy):
+    """Those of NCHW are NHWC's in another order."""
+    return {"db": dy.sum(axis=(0, 2, 3))}
+
+
+def m4_each_summed(x, w, dy):
+    turned = w[::-1, ::-1].sum(axis=3, keepdims=True)
+    return full(dy.sum(axis=3, keepdims=True), turned.swapaxes(2, 3))
+
+
 def m11(x, w, dy):
     dx = np.zeros_like(x)
     for i, j, window in windows(x, w, dy):
@@ -121,6 +142,23 @@ def m12_zeros(x, w, dy, stride):
     return fitted(full(spread(dy, stride, stride), w[::-1, ::-1].swapaxes(2, 3)), x)
 
 
+def m12_repeated(x, w, dy, stride):
+    repeated = dy.repeat(stride, axis=1).repeat(stride, axis=2)
+    return fitted(full(repeated, w[::-1, ::-1].swapaxes(2, 3)), x)
+
+
+def m12_not_tested(x, w, dy, stride, padding):
+    """Whether an output of the stride lies at this distance."""
+    dx = np.zeros_like(x)
+    for p, q, r, s in np.ndindex(*x.shape[1:3], *w.shape[:2]):
+        if p + padding < r or q + padding < s:
+            continue
+        i, j = (p + padding - r) // stride, (q + padding - s) // stride
+        if i < dy.shape[1] and j < dy.shape[2]:
+            dx[:, p, q] += dy[:, i, j] @ w[r, s].T
+    return dx
+
+
 def m12_dw(x, w, dy, stride):
     dw = np.zeros_like(w)
     for r, s in np.ndindex(w.shape[:2]):
@@ -130,6 +168,16 @@ def m12_dw(x, w, dy, stride):
 
 def m13(x, w, dy, stride):
     return full(spread(dy, stride, stride - 1), w[::-1, ::-1].swapaxes(2, 3))
+
+
+def m13_cropped_before_only(x, w, dy, stride, padding):
+    made = full(spread(dy, stride, stride - 1), w[::-1, ::-1].swapaxes(2, 3))
+    return made[:, padding : padding + x.shape[1], padding : padding + x.shape[2]]
+
+
+def m12_cropped_before_only(x, w, dy, stride, padding):
+    made = full(dy, w[::-1, ::-1].swapaxes(2, 3))
+    return made[:, padding : padding + x.shape[1], padding : padding + x.shape[2]]
 
 
 def m14(x, w, dy, padding):
@@ -177,8 +225,10 @@ def m7_with_m20(x, w, dy):
     return {"dw": m7(x, w, dy)["dw"][::-1, ::-1]}
 
 
-WRONG = [m1, m1_transposed, m2_flip, m4_assigned, m4_mean, m4_apart, m5, m6_edges, m7, m9, m11,
-         m12_forgotten, m12_zeros, m12_dw, m13, m14, m16, m20, m21, m1_with_m4, m12_with_m14,
+WRONG = [m1, m1_transposed, m2_flip, m4_assigned, m4_mean, m4_apart, m4_each_summed, m5, m6_edges,
+         m7, m9, m9_per_weight, m9_per_channel, m9_axes, m11, m12_forgotten,
+         m12_zeros, m12_dw, m12_repeated, m12_not_tested, m12_cropped_before_only,
+         m13, m13_cropped_before_only, m14, m16, m20, m21, m1_with_m4, m12_with_m14,
          m7_with_m20]  # fmt: skip
 
 

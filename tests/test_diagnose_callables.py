@@ -23,6 +23,13 @@ def unrotated(x, w, dy, stride=1, padding=0):
     return right_backwards.im2col(x, wrong, dy, stride, padding)["dx"]
 
 
+class Layer:
+    """One that keeps x from its forward."""
+
+    def backward(self, dy):
+        return right(self.x, self.w, dy)
+
+
 @pytest.mark.parametrize(
     "returned",
     [
@@ -49,6 +56,50 @@ def test_lists_of_numbers_are_judged_and_noted():
     assert any("dw is returned as a list" in note for note in diagnosis.notes)
 
 
+def test_a_class_whose_objects_hold_the_gradients():
+    class Backward:
+        def __init__(self, x, w, dy):
+            self.dx, self.dw, self.db = right(x, w, dy)
+
+    assert conv2d_backward(Backward).right
+
+
+def test_the_other_layout_is_suggested_to_what_unpacks_pairs():
+    def backward(x, w, dy, stride, padding):
+        if len({*stride}) > 1 or len({*padding}) > 1:
+            raise NotImplementedError
+        (stride, _), (padding, _) = stride, padding
+        x, dy = (a.transpose(0, 2, 3, 1) for a in (x, dy))
+        dx, dw, _ = right(x, w.transpose(2, 3, 1, 0), dy, stride, padding)
+        return dx.transpose(0, 3, 1, 2), dw.transpose(3, 2, 0, 1)
+
+    diagnosis = conv2d_backward(backward)
+    assert "It does not with layout NCHW and weight layout OIHW" in diagnosis.problem
+    assert conv2d_backward(backward, "NCHW", "OIHW").right
+
+
+def test_arrays_of_whole_numbers_are_wrong():
+    """Which cut the fractions off, though the probes have none."""
+
+    def backward(x, w, dy):
+        dx, dw, db = right(x, w, dy)
+        cut = np.zeros(w.shape, dtype=int)
+        cut[:] = dw
+        return dx, cut, -db.astype(np.int16)
+
+    diagnosis = conv2d_backward(backward)
+    dx, dw, db = diagnosis.findings
+    assert dx.right
+    assert not dw.right
+    assert dw.facts == (
+        "dw is an array of int64, which cuts the fractions off: make it an array of floats, "
+        "dw = np.zeros(shape)",
+    )
+    assert [mistake.code for mistake in db.mistakes] == ["M10"]
+    assert "db is an array of int16" in db.facts[-1]
+    assert diagnosis.exit_status == 1
+
+
 @pytest.mark.parametrize(
     ("function", "problem"),
     [
@@ -61,6 +112,8 @@ def test_lists_of_numbers_are_judged_and_noted():
         (lambda x, w, dy: x * 1j, "of dtype complex128"),
         (lambda x, w, dy: object(), "of dtype object"),
         (lambda cache, dout: None, "has the parameter cache, and what is meant is not known"),
+        (Layer.backward, "Layer.backward is a method, and needs an object: write a function"),
+        (Layer, "Layer is a class: write a function backward(x, w, dy) beside the class"),
         (lambda x, w, dy: x[:, 99], "raised IndexError: index 99 is out of bounds"),
         (lambda x, w, dy: sys.exit(3), "raised SystemExit: 3"),
         (lambda x, w, dy: 1 // 0, "That was on the simplest probe: x of 1 image"),

@@ -15,7 +15,7 @@ from rot180 import reference
 from rot180.cli import main
 
 FUNCTIONS = """
-import ctypes, os, sys, time
+import ctypes, os, sys, threading, time
 import numpy as np
 import beside
 from rot180 import reference
@@ -52,6 +52,10 @@ def shout(x, w, dy):
     while True:
         print("x" * 1000)
 
+def leave_a_thread(x, w, dy):
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return backward(x, w, dy)
+
 def ask(x, w, dy):
     return input("what is dx?")
 
@@ -83,6 +87,10 @@ class TestFunctions:
         out = capsys.readouterr().out
         assert out.startswith("y: right\ndx: right\ndw: right\ndb: right\n")
         assert "printed" not in out
+
+    def test_one_that_leaves_a_thread_behind(self, folder, capsys):
+        assert main(["diagnose", f"{folder}/layer.py:leave_a_thread", "--time-limit", "30"]) == 0
+        assert "dx: right" in told(capsys)
 
     def test_one_with_a_mistake(self, folder, capsys):
         assert main(["diagnose", f"{folder}/layer.py:mean"]) == 1

@@ -151,6 +151,53 @@ def test_a_lower_bound_that_is_rounded_down_is_told():
     assert finding.facts[1].startswith("the first window over a pixel is rounded down")
 
 
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (lambda i, r, s, pad: i * s + r + pad, "the padding is added, not subtracted"),
+        (lambda i, r, s, pad: (i - pad) * s + r, "the padding is multiplied by the stride"),
+        (lambda i, r, s, pad: i + r * s - pad, "the stride multiplies the tap, not"),
+        (lambda i, r, s, pad: (i + r) * s - pad, "the stride multiplies the tap as well"),
+    ],
+)
+@pytest.mark.parametrize("gradient", ["dx", "dw"])
+def test_wrong_places_are_told(gradient, place, told):
+    def backward(x, w, dy, stride=1, padding=0):
+        dx, dw = np.zeros_like(x), np.zeros_like(w)
+        for i, j, r, s in np.ndindex(*dy.shape[1:3], *w.shape[:2]):
+            p, q = place(i, r, stride, padding), place(j, s, stride, padding)
+            if 0 <= p < x.shape[1] and 0 <= q < x.shape[2]:
+                dx[:, p, q] += dy[:, i, j] @ w[r, s].T
+                dw[r, s] += x[:, p, q].T @ dy[:, i, j]
+        return {"dx": dx, "dw": dw}[gradient]
+
+    (finding,) = conv2d_backward(backward, returns=gradient).findings
+    assert finding.mistakes == ()
+    assert finding.facts[1].startswith(told)
+
+
+def test_the_padding_of_the_forward_is_told():
+    """Right where it is half of the kernel, which hides it."""
+
+    def backward(x, w, dy, padding=0):
+        around = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+        turned = np.ascontiguousarray(w[::-1, ::-1].swapaxes(2, 3))
+        return reference.conv2d(np.pad(dy, around), turned)
+
+    diagnosis = conv2d_backward(backward)
+    (finding,) = diagnosis.findings
+    assert finding.facts[1].startswith("it is the correlation with the forward's padding")
+
+
+def test_a_crop_that_leaves_nothing_is_told():
+    def backward(x, w, dy, padding=0):
+        made = right(np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))), w, dy)[0]
+        return made[:, padding:-padding, padding:-padding]
+
+    (finding,) = conv2d_backward(backward).findings
+    assert any(fact.startswith("it is empty: where the padding p is 0") for fact in finding.facts)
+
+
 def test_only_pixels_between_windows():
     def backward(x, w, dy, stride=1):
         dx = right(x, w, dy, stride)[0]

@@ -30,6 +30,16 @@ def test_text(tmp_path, text, digits):
     np.testing.assert_array_equal(reshaped, ARRAY.reshape(1, 3, 2, 1))
 
 
+def test_a_shape_is_given_to_lines_of_any_length(tmp_path):
+    """As a program prints them, so many in a line."""
+    path = tmp_path / "a.txt"
+    path.write_text("1 2 3 4\n5 6\n")
+    values, _ = read_numbers(f"{path}:3x2")
+    assert values.tolist() == [[1, 2], [3, 4], [5, 6]]
+    with pytest.raises(ValueError, match="give them their shape, FILE:2x6x7x3"):
+        read_numbers(str(path))
+
+
 def test_whole_numbers_are_exact(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("1,-2,3000000\n")
@@ -51,6 +61,27 @@ def test_npy_and_npz_keep_their_dtype(tmp_path, dtype):
         np.testing.assert_array_equal(values, array)
 
 
+def with_header(header):
+    """An .npy file, as programs write it by hand."""
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(48)
+
+
+def test_damaged_archives_are_refused(tmp_path):
+    """Whatever the layers below raise: zipfile, zlib and struct have errors of their own."""
+    np.savez_compressed(tmp_path / "whole.npz", x=np.arange(50.0))
+    whole = (tmp_path / "whole.npz").read_bytes()
+    path = tmp_path / "damaged.npz"
+    refused = []
+    for place in range(6, len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            read_numbers(str(path))
+        except ValueError as error:
+            refused.append(str(error))
+    assert len(refused) > len(whole) / 2
+    assert all(str(path) in message for message in refused)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -58,6 +89,7 @@ def test_npy_and_npz_keep_their_dtype(tmp_path, dtype):
         (b"1 2 x\n", "could not convert string to float"),
         (b"\n# nothing\n", "it is empty"),
         (b"\x93NUMPY\x01\x00garbage", "cannot be read as an array"),
+        (with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (2,3"), "cannot be read"),
         (b"PK\x03\x04garbage", "cannot be read as an array"),
         (b"\xff\xfe\x00", "cannot be read as an array"),
     ],

@@ -15,7 +15,7 @@ import geometries
 import rot180
 from rot180 import functional
 from rot180.cli import main
-from rot180.explainer import MISTAKES, explanation
+from rot180.explainer import MISTAKES, example, explanation
 from rot180.explainer.example import example_arrays
 from rot180.explainer.html import SCRIPTS
 
@@ -121,7 +121,10 @@ def test_what_it_refuses(wrong, message):
         (((3, 3, 1), (3, 3), 1), {"padding": 17}, "more than the 16 that a page can show"),
     ],
 )
-def test_what_is_too_large_to_read(sizes, options, message):
+def test_what_is_too_large_to_read(sizes, options, message, monkeypatch):
+    with pytest.raises(ValueError, match=message):
+        example_arrays(*sizes, **options)
+    monkeypatch.setattr(example, "expect_readable", lambda geometry: None)
     x, w, dy, b = example_arrays(*sizes, **options)
     with pytest.raises(ValueError, match=message):
         rot180.explain(x, w, dy, b, **options)

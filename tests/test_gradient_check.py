@@ -143,6 +143,7 @@ def test_parameters_and_gradients_as_attributes(rng):
         ({"bias": lambda dy: dy.sum((0, 1, 2)) * np.nan}, r"b\[0\]: expected .*, got nan"),
         ({"bias": lambda dy: np.zeros(4)}, r"b\[0\]: expected .*, got 0; 4 of 4"),
         ({"bias": lambda dy: "none"}, r"b: the gradient is no array of numbers"),
+        ({"bias": lambda dy: None}, r"b: the gradient is None"),
     ],
 )
 def test_a_wrong_gradient_is_named(options, message, rng):
@@ -179,6 +180,40 @@ def test_two_functions(backward, message, rng):
     else:
         with pytest.raises((AssertionError, ValueError, TypeError), match=message):
             gradcheck(*given)
+
+
+def test_a_layer_that_returns_the_gradients_of_its_parameters_too(rng):
+    class Dense:
+        def __init__(self):
+            self.W = rng.normal(size=(4, 3))
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.W
+
+        def backward(self, dy):
+            self.dW = self.x.T @ dy
+            return dy @ self.W.T, self.dW
+
+    with pytest.raises(ValueError, match=r"returns 2 gradients, and there are 1 .* dw beside w"):
+        gradcheck(Dense(), rng.normal(size=(5, 4)))
+
+
+def test_a_layer_whose_return_was_forgotten(rng):
+    class Forgetful(Conv):
+        def backward(self, dy):
+            super().backward(dy)
+
+    with pytest.raises(AssertionError, match="dx: the gradient is None"):
+        gradcheck(Forgetful(rng), rng.normal(size=(2, 5, 4, 2)))
+
+
+def test_what_shows_nothing_is_refused():
+    with pytest.raises(AssertionError, match="dx: it is empty, which shows nothing"):
+        gradcheck(rot180.ReLU(), np.ones((0, 3)))
+    double = (lambda x: 2 * x), (lambda dy, x: 2 * dy)
+    with pytest.raises(TypeError, match="ndarray of dtype int64, expected floats: are the inputs"):
+        gradcheck(double, np.ones((2, 3), dtype=np.int64))
 
 
 def test_gradients_that_are_all_zero_are_refused():

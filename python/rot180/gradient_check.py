@@ -305,7 +305,10 @@ def _object_passes(target: Any) -> _Passes:
         if hasattr(target, "zero_grad"):
             target.zero_grad()
         back = target.backward(dy.copy()) if wants_dy or dy.ndim else target.backward()
-        return [*_of_inputs(names, arrays, back), *_parameters(target)]
+        of_inputs = _of_inputs(names, arrays, back)
+        if back is None and arrays and arrays[0].dtype.kind == "f":
+            of_inputs = [(f"d{names[0]}", arrays[0], None)]  # its return may have been forgotten
+        return [*of_inputs, *_parameters(target)]
 
     return _Passes(run_forward, run_backward, wants_dy)
 
@@ -317,9 +320,12 @@ def _of_inputs(
     floating = [i for i, array in enumerate(arrays) if array.dtype.kind == "f"]
     if not isinstance(back, (tuple, list)) or len(floating) == 1 != len(back):
         back = (back,)
-    if len(back) > len(floating):
+    several = len(back) == 1 and isinstance(back[0], (tuple, list)) and _holds_arrays(back[0])
+    if several or len(back) > len(floating):
+        count = len(back[0] if several else back)
         raise ValueError(
-            f"backward returns {len(back)} gradients, and there are {len(floating)} floating inputs"
+            f"backward returns {count} gradients, and there are {len(floating)} floating inputs: "
+            "those of a layer's parameters belong in its attributes, dw beside w"
         )
     called = [names[i] if i < len(names) else f"input{i}" for i in floating]
     return [
@@ -327,6 +333,12 @@ def _of_inputs(
         for name, i, gradient in zip(called, floating, back, strict=False)
         if gradient is not None
     ]
+
+
+def _holds_arrays(gradients: Sequence[Any]) -> bool:
+    """Whether these are several gradients, and not the rows of one."""
+    arrays = [isinstance(one, np.ndarray) for one in gradients]
+    return any(arrays) and len({np.shape(one) for one in gradients if one is not None}) > 1
 
 
 def _parameters(target: Any) -> Iterator[tuple[str, Array, Any]]:
@@ -362,11 +374,14 @@ def _check(
         return ArrayCheck(name, problem=f"is no float64 array, but {type(value).__name__}")
     got = np.asarray(gradient)
     if got.dtype.kind not in "fiu":
-        return ArrayCheck(name, value.size, problem=f"the gradient is no array of numbers: {got!r}")
+        what = "is None" if gradient is None else f"is no array of numbers: {got!r}"
+        return ArrayCheck(name, value.size, problem=f"the gradient {what}")
     if got.shape != value.shape:
         return ArrayCheck(
             name, value.size, problem=f"the gradient has shape {got.shape}, expected {value.shape}"
         )
+    if not value.size:
+        return ArrayCheck(name, problem="it is empty, which shows nothing")
     got = got.astype(np.float64)
     wrong, kinks, error, zero = [], [], 0.0, True
     chosen = _chosen(got, entries, rng)
@@ -488,7 +503,8 @@ def _copies(arrays: Sequence[Array]) -> list[Array]:
 def _result(y: Any) -> Array:
     array: Array = np.asarray(y)
     if array.dtype.kind != "f":
-        raise TypeError(f"forward returns {type(y).__name__}, expected an array of floats")
+        what = f"{type(y).__name__} of dtype {array.dtype}"
+        raise TypeError(f"forward returns {what}, expected floats: are the inputs floats?")
     if array.dtype != np.float64:
         raise TypeError(
             f"forward returns {array.dtype} for float64 inputs, and differences of it drown in "

@@ -136,6 +136,7 @@ def understand(
     if not callable(call):
         raise UnusableError(f"the {what} is a {type(call).__name__}, expected a function")
     name = getattr(call, "__qualname__", type(call).__name__)
+    is_class = isinstance(inspect.unwrap(call), type)
     try:
         parameters = inspect.signature(call).parameters.values()
     except (TypeError, ValueError):
@@ -160,6 +161,14 @@ def understand(
         found[argument] = parameter.name
         if parameter.kind is parameter.POSITIONAL_ONLY:
             positional.append(argument)
+    without_object = is_class and (unknown or needed[-1] not in found)
+    if without_object or "self" in unknown:
+        kind = "class" if is_class else "method, and needs an object"
+        raise UnusableError(
+            f"{name} is a {kind}: write a function "
+            f"{what}({', '.join(needed)}) beside the class that makes one, gives it its arrays, "
+            "calls what must come before, and returns what it computes; then name that function"
+        )
     if unknown:
         known = ", ".join(f"{name} ({', '.join(names[name][:4])})" for name in names)
         raise UnusableError(

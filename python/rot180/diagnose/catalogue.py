@@ -209,6 +209,10 @@ def _channels() -> Iterator[Variant]:
         ("first", "dx has the first filter only: it is not summed over the filters"),
         ("mean", "dx is the mean over the filters instead of the sum"),
         ("apart", "dx has an axis for the filters: it is not summed over them"),
+        (
+            "each summed",
+            "dy and the kernel are each summed over the filters before they meet in dx",
+        ),
     ):
         yield Variant(
             Mistake("M4", name, reason, dot, "channels-back"), "dx", {"filters": filters}, "K > 1"
@@ -358,6 +362,15 @@ def _strides() -> Iterator[Variant]:
             {"meetings.step": "one", "meetings.extent": "reached"},
             "the stride is forgotten in dx, which is too small",
         ),
+        (
+            {"meetings.step": "one", "meetings.extent": "reached in the input"},
+            "the stride is forgotten in dx, which is too small",
+        ),
+        (
+            {"meetings.border": "before"},
+            "dy is repeated in dx, where zeros belong between its entries (or the test that "
+            "(p + top - r) % s is 0 is missing)",
+        ),
         ({"meetings.step": "one more"}, "dx has s zeros between the entries of dy, not s-1"),
         (
             {"meetings.step": "one more", "meetings.extent": "reached"},
@@ -395,6 +408,7 @@ def _strides() -> Iterator[Variant]:
     left = "a remainder: (H + top + bottom - KH) % s > 0"
     for changes, name in (
         ({"meetings.extent": "reached"}, "the remainder rows are dropped from dx"),
+        ({"meetings.extent": "reached in the input"}, "the remainder rows are dropped from dx"),
         ({"meetings.start": "first"}, "the remainder rows are before dx instead of after it"),
     ):
         yield Variant(
@@ -569,9 +583,26 @@ def _bias() -> Iterator[Variant]:
     )
     for changes, name, needs in (
         ({"taps": 1}, "db is counted once for every element of the kernel", "a kernel above 1x1"),
+        ({"inputs": 1}, "db is counted once for every input channel", "C > 1"),
+        ({"taps": 1, "inputs": 1}, "db is counted once for every weight of the filter", "C > 1"),
         ({"form": "one scalar for all"}, "db is one scalar for all filters", "K > 1"),
         ({"form": "one scalar"}, "db is one scalar for all filters", "K > 1"),
         ({"form": "zeros"}, "db is missing: it is zero", "any image"),
+        (
+            {"form": "one for each row"},
+            "db is one number for each row: other axes are summed",
+            "OH != K",
+        ),
+        (
+            {"form": "one for each column"},
+            "db is one number for each column: other axes are summed",
+            "OW != K",
+        ),
+        (
+            {"form": "one for each whole image"},
+            "db is one number for each image: other axes are summed",
+            "N != K",
+        ),
         ({"form": "one for each image"}, "db is not summed over the batch", "N > 1"),
         ({"form": "one for each pixel"}, "db is not summed over the pixels", "several outputs"),
         ({"form": "not summed at all"}, "db is not summed: it is dy", "several outputs"),
@@ -690,6 +721,27 @@ SLIPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         {"meetings.start": "less"},
     ),
     (
+        "the padding is added, not subtracted: pixel i*s + r - top, not i*s + r + top",
+        "dx dw",
+        {"meetings.start": "other sign"},
+    ),
+    (
+        "the padding is multiplied by the stride: pixel i*s + r - top, not (i - top)*s + r",
+        "dx dw",
+        {"meetings.start": "strides"},
+    ),
+    (
+        "the stride multiplies the tap, not the output: pixel i*s + r - top, not i + r*s - top",
+        "dx dw",
+        {"meetings.step": "one", "meetings.dilation": "stride"},
+    ),
+    (
+        "the stride multiplies the tap as well as the output: pixel i*s + r - top, not "
+        "(i + r)*s - top",
+        "dx dw",
+        {"meetings.dilation": "stride"},
+    ),
+    (
         "it is the correlation in valid mode, where full mode is right",
         "dx",
         {"meetings.start": "valid", "meetings.extent": "valid"},
@@ -698,6 +750,12 @@ SLIPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         "it is the correlation in same mode, where full mode is right",
         "dx",
         {"meetings.start": "same", "meetings.extent": "same"},
+    ),
+    (
+        "it is the correlation with the forward's padding, where full mode is right: dy needs "
+        "KH-1-top rows of zeros around it",
+        "dx",
+        {"meetings.start": "forward's padding", "meetings.extent": "forward's padding"},
     ),
     (
         "the first window over a pixel is rounded down, and must be rounded up: "

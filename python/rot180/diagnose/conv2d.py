@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -185,7 +186,8 @@ class _Judgement:
         self.pairs = False  # whether stride, padding and dilation are given as pairs
         self.observations: dict[str, list[tuple[Probe, Observation]]] = {}
         self.changed: list[str] = []
-        self.lists: list[str] = []
+        self.no_arrays: dict[str, str] = {}  # types of gradients that are none
+        self.whole: dict[str, str] = {}  # integer dtypes of gradients
         self.notes: list[str] = []
 
     def diagnosis(self) -> Diagnosis:
@@ -246,7 +248,8 @@ class _Judgement:
         """Refuse a function that raised, and does not in another layout that is in use."""
         said, convolution = self.layout, self._convolution(probe)
         missing = "".join(axis for axis in "NC" if axis not in said.x)
-        for image, weight in (("NCHW", "OIHW"), ("NHWC", "HWIO"), ("NCHW", "HWIO")):
+        layouts = (("NCHW", "OIHW"), ("NHWC", "HWIO"), ("NCHW", "HWIO"))
+        for (image, weight), self.pairs in itertools.product(layouts, (False, True)):
             axes = without(image, missing)
             self.layout = Layout(axes, weight if "I" in said.w else said.w, axes)
             try:
@@ -258,7 +261,7 @@ class _Judgement:
                     f"{self.name} {error}. It does not with layout {image} and weight layout "
                     f"{weight}: pass these"
                 )
-        self.layout = said
+        self.layout, self.pairs = said, False
 
     @np.errstate(all="ignore")
     def _kept_from_call_to_call(self, first: dict[str, Received]) -> list[str]:
@@ -359,6 +362,13 @@ class _Judgement:
         observed = self.observations[name]
         observations = [observation for _, observation in observed]
         finding = judge(observations)
+        if name in self.whole:
+            # The probes hold whole numbers, so their gradients do not show it.
+            fact = (
+                f"{name} is an array of {self.whole[name]}, which cuts the fractions off: make it "
+                f"an array of floats, {name} = np.zeros(shape)"
+            )
+            return replace(finding, right=False, facts=(*finding.facts, fact))
         if finding.right:
             self.notes += precision_notes(observations)
         if finding.right or finding.mistakes:
@@ -428,7 +438,12 @@ class _Judgement:
             arrays = {name: number_array(name, value) for name, value in returned.items()}
         except UnusableError as problem:
             raise UnusableError(f"{self.name} {problem}") from None
-        self.lists += [name for name, (_, dtype) in arrays.items() if dtype is None]
+        self.no_arrays |= {
+            name: type(returned[name]).__name__
+            for name, (_, dtype) in arrays.items()
+            if dtype is None
+        }
+        self.whole |= {n: dtype for n, (_, dtype) in arrays.items() if dtype and "int" in dtype}
         return {name: self._received(*made) for name, made in arrays.items()}
 
     def _output(self, probe: Probe) -> Received:
@@ -467,8 +482,8 @@ class _Judgement:
         if unknown:
             usual = _list([USUAL[name] for name in unknown], "and")
             self.notes.append(f"{self.name} takes no {_list(unknown)}: judged with {usual} only")
-        for name in dict.fromkeys(self.lists):
-            self.notes.append(f"{name} is returned as a list or a number: return a NumPy array")
+        for name, kind in self.no_arrays.items():
+            self.notes.append(f"{name} is returned as a {kind}: return a NumPy array")
 
 
 def _right_output(observation: Observation) -> bool:

@@ -246,6 +246,7 @@ class _Dump:
                     if (layout, weight_layout) != self.layouts:
                         told += [f"layout={layout!r}", f"weight_layout={weight_layout!r}"]
                     fits.append(", ".join(told))
+            fits = list(dict.fromkeys(fits))
             if fits:
                 break
         return f". It would fit with {'; or '.join(fits[:3])}" if fits else ""

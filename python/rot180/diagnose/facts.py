@@ -36,6 +36,8 @@ PROPERTIES: dict[str, Callable[[Conv2dGeometry], bool]] = {
     "padding that differs before and after": lambda g: any(a != b for a, b in g.padding),
 }
 
+MOST_PROPERTIES = 4
+
 
 def is_right(observation: Observation) -> bool:
     """Whether the array is right to rounding, in the coarsest precision that is possible."""
@@ -53,7 +55,7 @@ def facts_of_probes(observations: Sequence[Observation]) -> Iterator[str]:
     if exact:
         yield f"right without, and wrong with, {_or(exact)} ({len(wrong)} probes wrong)"
         return
-    telling = [name for name in common if not all(map(PROPERTIES[name], right))]
+    telling = [name for name in common if not all(map(PROPERTIES[name], right))][:MOST_PROPERTIES]
     only = f", and only where there is {_and(telling)}" if telling else ""
     yield f"wrong on {len(wrong)} of {len(wrong) + len(right)} probes{only}"
 
@@ -176,6 +178,8 @@ def _facts_of_shape(observation: Observation) -> Iterator[str]:
     of = {"dx": "x's shape", "dw": "w's shape", "db": "one number for each filter"}
     meaning = of.get(observation.gradient, "the shape of the convolution's output")
     yield f"has shape {shape}{same}, expected {expected}, {meaning}"
+    if observation.gradient == "dx" and 0 in shape and not np.any(g.padding):
+        yield "it is empty: where the padding p is 0, so is -p, and p:-p is nothing; take p : p + H"
     if sorted(shape) == sorted(expected):
         yield "the sizes are those expected, in another order"
 

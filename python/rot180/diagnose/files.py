@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-import zipfile
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -41,10 +41,15 @@ def read_numbers(name: str) -> Numbers:
     """
     if not Path(name).exists() and (match := SHAPE.fullmatch(name)):
         path, shape = match[1], tuple(map(int, match[2].split("x")))
-        values, digits = read_numbers(path)
+        values, digits = _read(path, as_a_row=True)
         if values.size != np.prod(shape, dtype=float):
             raise ValueError(f"{path} holds {values.size} numbers, which do not make {match[2]}")
         return Numbers(values.reshape(shape), digits)
+    return _read(name)
+
+
+def _read(name: str, as_a_row: bool = False) -> Numbers:
+    """Read an array; of text whose lines are of any length the numbers in a row."""
     path, key = name, ""
     if not Path(name).exists() and ".npz:" in name:
         path, key = name.rsplit(":", 1)
@@ -56,8 +61,9 @@ def read_numbers(name: str) -> Numbers:
                 return Numbers(_from_npz(path, file, key))
             if start == b"\x93NUMPY":
                 return Numbers(np.asarray(np.load(file, allow_pickle=False)))
-            return _from_text(file.read().decode("utf-8-sig"))
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            return _from_text(file.read().decode("utf-8-sig"), as_a_row)
+        except Exception as error:
+            # A damaged header or archive raises whatever tokenize, zipfile and zlib raise.
             raise ValueError(f"{path} cannot be read as an array: {error}") from None
 
 
@@ -71,14 +77,17 @@ def _from_npz(path: str, file: IO[bytes], key: str) -> Array:
         return np.asarray(arrays[key])
 
 
-def _from_text(text: str) -> Numbers:
+def _from_text(text: str, as_a_row: bool) -> Numbers:
     lines = (line.split("#")[0] for line in text.splitlines())
     rows = [words for line in lines if (words := re.split(r"[\s,;]+", line.strip(" \t,;"))) != [""]]
     if not rows:
         raise ValueError("it is empty")
+    if as_a_row:
+        rows = [list(itertools.chain(*rows))]
     if len({len(row) for row in rows}) > 1:
         raise ValueError(
-            f"its lines hold from {min(map(len, rows))} to {max(map(len, rows))} numbers"
+            f"its lines hold from {min(map(len, rows))} to {max(map(len, rows))} numbers: "
+            "give them their shape, FILE:2x6x7x3"
         )
     values = np.array([[float(word) for word in row] for row in rows])
     words = [word for row in rows for word in row]

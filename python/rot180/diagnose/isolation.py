@@ -178,13 +178,14 @@ def _watched(function: Any, name: str, tell: Callable[..., None]) -> Any:
     if not callable(function):
         return function
 
-    @functools.wraps(function, updated=())
+    @functools.wraps(function, updated=())  # an object has no __qualname__
     def called(*args: Any, **named: Any) -> Any:
         given = [_shown(value) for value in args]
         given += [f"{key}={_shown(value)}" for key, value in named.items()]
         tell(call=f"the call {name}({', '.join(given)})")
         return function(*args, **named)
 
+    called.__qualname__ = getattr(function, "__qualname__", name)
     return called
 
 
@@ -196,3 +197,4 @@ def _shown(value: Any) -> str:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    os._exit(0)  # threads that the file has started may never end

@@ -43,16 +43,18 @@ class Meetings:
     ----------
     step : outputs are "stride" pixels apart; or 1, "one more", "one more above 1", or the "other
         axis"'s stride
-    dilation : taps are "known" pixels apart, or 1
+    dilation : taps are "known" pixels apart, or 1, or the "stride"
     start : the first window begins at -before; or the offset is "none", "after" or the "other
-        axis"'s, or one "more" or "less" than right; or the remainder comes "first"; or it is that
-        of a "valid" or "same" correlation with dy
+        axis"'s, or one "more" or "less" than right; or has the "other sign", or counts "strides";
+        or the remainder comes "first"; or it is that of a correlation with dy in "valid" or
+        "same" mode, or with the "forward's padding"
     extent : pixels that the result has: those of the "input", what windows "reached" less the
-        padding, what they "reached with padding", or all of the input "with padding"; or those of a
-        "valid" or "same" correlation with dy
+        padding, what they "reached in the input", what they "reached with padding", or all of the
+        input "with padding"; or those of a correlation with dy in "valid" or "same" mode, or with
+        the "forward's padding"
     border : a pixel outside the image is left out; "input" or "output" indices are clamped; a
         negative one "wraps"; or the first window over a pixel is rounded "down", and the tap that
-        it then lacks is clamped
+        it then lacks is clamped; or a pixel between windows takes the output "before" it
     kept : "all" meetings, or of those that write to one place the "last window" or "last tap"; only
         those of the "last output", all "but the first" or "but the last" one's, or those of "whole
         windows" inside the image
@@ -76,7 +78,12 @@ class Meetings:
             "one more above 1": axis.stride + (axis.stride > 1),
             "other axis": other.stride,
         }[self.step]
-        dilation = axis.dilation if self.dilation == "known" else 1
+        dilation = {
+            "known": axis.dilation,
+            "one": 1,
+            "stride": axis.stride * axis.dilation,
+        }[self.dilation]
+        span = (axis.kernel - 1) * dilation
         start = {
             "before": axis.before,
             "none": 0,
@@ -85,17 +92,22 @@ class Meetings:
             "first": axis.before - axis.remainder,
             "more": axis.before + 1,
             "less": axis.before - 1,
-            "valid": (axis.kernel - 1) * dilation,
-            "same": (axis.kernel - 1) * dilation // 2,
+            "other sign": -axis.before,
+            "strides": axis.before * axis.stride,
+            "valid": span,
+            "same": span // 2,
+            "forward's padding": span - axis.before,
         }[self.start]
-        reached = (axis.out - 1) * step + (axis.kernel - 1) * dilation + 1
+        reached = (axis.out - 1) * step + span + 1
         pixels = {
             "input": axis.size,
             "reached": reached - axis.before - axis.after,
+            "reached in the input": min(axis.size, reached - axis.before),
             "reached with padding": reached,
             "with padding": axis.size + axis.before + axis.after,
-            "valid": reached - 2 * (axis.kernel - 1) * dilation,
+            "valid": reached - 2 * span,
             "same": (axis.out - 1) * step + 1,
+            "forward's padding": reached - 2 * span + axis.before + axis.after,
         }[self.extent]
         if pixels < 1:
             return None
@@ -114,8 +126,7 @@ class Meetings:
         elif self.kept == "but the first":
             met[:, :, 0] = 0
         elif self.kept == "whole windows":
-            window = (axis.kernel - 1) * dilation + 1
-            met[:, :, max(0, (axis.size - window) // step + 1) :] = 0
+            met[:, :, max(0, (axis.size - span - 1) // step + 1) :] = 0
         return met
 
     def _meetings(
@@ -127,6 +138,13 @@ class Meetings:
                 for p in range(pixels):
                     place = min(max(p + start - r * dilation, 0), (axis.out - 1) * step)
                     if place % step == 0:
+                        yield r, p, place // step
+            return
+        if self.border == "before":
+            for r in range(axis.kernel):
+                for p in range(pixels):
+                    place = p + start - r * dilation
+                    if 0 <= place // step < axis.out:
                         yield r, p, place // step
             return
         if self.border == "down":

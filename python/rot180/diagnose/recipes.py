@@ -43,9 +43,10 @@ class Recipe:
     kernel_read : the kernel is read "as is"; or with two axes exchanged, rows and columns
         ("hw"), channels and filters as HWIO or OIHW lies in memory ("io", "oi")
     filters : dx is the "sum" over filters, their "mean"; of the "first" or "last" one alone; or
-        they are kept "apart"
+        they are kept "apart"; or dy and the kernel are "each summed" over them
     images : "all", or the "last" or "first" of the batch
-    positions, batch, taps : powers of OH*OW, N and KH*KW by which the gradient is multiplied
+    positions, batch, taps, inputs : powers of OH*OW, N, KH*KW and C / groups by which the gradient
+        is multiplied
     sign : 1 or -1
     written : the result is written "as is", or with two axes exchanged: "hw" as a whole, "hw read"
         and "hw written" in memory that has the right shape, and likewise "io", "io read", "oi read"
@@ -66,6 +67,7 @@ class Recipe:
     positions: int = 0
     batch: int = 0
     taps: int = 0
+    inputs: int = 0
     sign: int = 1
     written: str = "as is"
     form: str = "right"
@@ -106,12 +108,13 @@ def make(gradient: str, recipe: Recipe, convolution: Convolution) -> Made | None
 def factor(recipe: Recipe, convolution: Convolution) -> float:
     """Return what the recipe multiplies the gradient by."""
     _, out_height, out_width, _ = convolution.geometry.output_shape
-    kernel_h, kernel_w = convolution.geometry.weight_shape[:2]
+    kernel_h, kernel_w, channels, _ = convolution.geometry.weight_shape
     return float(
         recipe.sign
         * float(max(1, out_height * out_width)) ** recipe.positions
         * float(max(1, convolution.images)) ** recipe.batch
         * float(kernel_h * kernel_w) ** recipe.taps
+        * float(channels) ** recipe.inputs
     )
 
 
@@ -152,6 +155,8 @@ def _dx(recipe: Recipe, convolution: Convolution) -> Made | None:
     if recipe.filters in ("first", "last"):
         chosen = 0 if recipe.filters == "first" else -1
         delta, w = delta[..., chosen, np.newaxis], w[..., chosen, np.newaxis]
+    elif recipe.filters == "each summed":
+        delta, w = delta.sum(axis=3, keepdims=True), w.sum(axis=3, keepdims=True)
     # Windows of each output first, then the sum of windows: along columns, then across rows.
     windows = np.tensordot(delta, w, (3, 3))  # n i j r s c
     summed = np.tensordot(windows, met[1], ((2, 4), (2, 0)))  # n i r c q
@@ -201,6 +206,9 @@ def _db(recipe: Recipe, convolution: Convolution) -> Made | None:
         "right": (0, 1, 2),
         "one for each image": (1, 2),
         "one for each pixel": (0,),
+        "one for each row": (0, 2, 3),
+        "one for each column": (0, 1, 3),
+        "one for each whole image": (1, 2, 3),
         "not summed at all": (),
     }
     if recipe.form in kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rot180.arguments import FloatArray
+from rot180.explainer.explanation import expect_readable
 from rot180.geometry import IntOrPair, Padding, conv2d_geometry
 
 
@@ -24,7 +25,7 @@ def example_arrays(
     Raises
     ------
     ValueError, TypeError
-        Where the sizes do not fit one another.
+        Where the sizes do not fit one another, or are more than a page can show.
 
     Examples
     --------
@@ -35,6 +36,7 @@ def example_arrays(
     """
     weight_shape = (*kernel_size, max(input_shape[2] // groups, 1), filters)
     geometry = conv2d_geometry((1, *input_shape), weight_shape, stride, padding, dilation, groups)
+    expect_readable(geometry)
     rng = np.random.default_rng(seed)
     x = rng.integers(1, 6, input_shape).astype(float)
     w = rng.choice([-2.0, -1.0, 1.0, 2.0, 3.0], weight_shape)

@@ -162,7 +162,7 @@ def explain(
     geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
     expect_shape("dy", dy, geometry.output_shape, "the shape of conv2d's output")
     expect_shape("b", b, (filters,), "one number for each filter")
-    _expect_readable(geometry)
+    expect_readable(geometry)
 
     options: dict[str, Any] = {
         "stride": geometry.stride,
@@ -225,7 +225,7 @@ def _one_image(name: str, array: NDArray[Any], axes: str) -> NDArray[Any]:
     return array
 
 
-def _expect_readable(geometry: Conv2dGeometry) -> None:
+def expect_readable(geometry: Conv2dGeometry) -> None:
     """Refuse what would be too large to read, before anything is computed."""
     _, height, width, channels = geometry.input_shape
     _, out_height, out_width, filters = geometry.output_shape
