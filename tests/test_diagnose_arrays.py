@@ -48,6 +48,19 @@ def test_any_subset_of_the_gradients(subset):
     assert [finding.array for finding in diagnosis.findings] == list(subset)
 
 
+@pytest.mark.parametrize("subset", [("dx",), ("dw",), ("dx", "dw")])
+def test_another_padding_that_was_the_forwards_is_told(subset):
+    arrays = dump((2, 7, 8, 3), (3, 2, 3, 4), stride=3, padding=1)
+    given = {name: arrays[name] for name in ("x", "w", "dy", *subset)}
+    assert conv2d_arrays(**given, stride=3, padding=1).right
+    said = conv2d_arrays(**given, stride=3, padding=((2, 0), (1, 1)))
+    assert said.exit_status == 1
+    note = f"{' and '.join(subset)} {'are' if len(subset) > 1 else 'is'} right with padding 1"
+    assert any(n.startswith(note) for n in said.notes), said.text()
+    wrong = {name: -arrays[name] if name in subset else arrays[name] for name in given}
+    assert not any("was that" in n for n in conv2d_arrays(**wrong, stride=3, padding=1).notes)
+
+
 def test_what_is_not_needed_need_not_be_given():
     arrays = dump()
     without_x = {name: arrays[name] for name in ("w", "dy", "dx")}

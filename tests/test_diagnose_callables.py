@@ -78,6 +78,15 @@ def test_the_other_layout_is_suggested_to_what_unpacks_pairs():
     assert conv2d_backward(backward, "NCHW", "OIHW").right
 
 
+@pytest.mark.parametrize("at_least", [np.greater, np.greater_equal])
+@pytest.mark.parametrize(("activation", "slope"), [("relu", 0), ("leaky_relu", 0.01)])
+def test_either_derivative_at_the_kink_of_a_relu_is_right(at_least, activation, slope):
+    def backward(x, w, dy, z, stride=1, padding=0):
+        return right(x, w, dy * np.where(at_least(z, 0), 1, slope), stride, padding)
+
+    assert conv2d_backward(backward, activation=activation).right
+
+
 def test_arrays_of_whole_numbers_are_wrong():
     """Which cut the fractions off, though the probes have none."""
 

@@ -189,6 +189,25 @@ def test_the_padding_of_the_forward_is_told():
     assert finding.facts[1].startswith("it is the correlation with the forward's padding")
 
 
+@pytest.mark.parametrize(("layout", "weight_layout"), [("NCHW", "OIHW"), ("NHWC", "HWIO")])
+def test_a_reshape_without_its_transpose_is_told(layout, weight_layout):
+    def backward(x, w, dy):
+        read = dy.reshape(len(dy), *dy.shape[2:], dy.shape[1])  # NCHW
+        if layout == "NHWC":
+            read = dy.reshape(len(dy), dy.shape[3], *dy.shape[1:3]).transpose(0, 2, 3, 1)
+        else:
+            x, w = x.transpose(0, 2, 3, 1), w.transpose(2, 3, 1, 0)
+        made = right(np.ascontiguousarray(x), np.ascontiguousarray(w), read)
+        if layout == "NCHW":
+            made = made[0].transpose(0, 3, 1, 2), made[1].transpose(3, 2, 0, 1)
+        return *made, read.sum((0, 1, 2))
+
+    diagnosis = conv2d_backward(backward, layout, weight_layout)
+    assert len(diagnosis.findings) == 3
+    for finding in diagnosis.findings:
+        assert finding.facts[1].startswith(f"dy of {layout} is reshaped")
+
+
 def test_a_crop_that_leaves_nothing_is_told():
     def backward(x, w, dy, padding=0):
         made = right(np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))), w, dy)[0]

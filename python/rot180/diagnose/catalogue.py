@@ -763,6 +763,16 @@ SLIPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         "dx",
         {"meetings.border": "down"},
     ),
+    (
+        "dy of NCHW is reshaped to (N*OH*OW, K), which needs dy.transpose(0, 2, 3, 1) first",
+        "dx dw db",
+        {"dy_read": "nchw"},
+    ),
+    (
+        "dy of NHWC is reshaped to (N, K, OH*OW), which needs dy.transpose(0, 3, 1, 2) first",
+        "dx dw db",
+        {"dy_read": "nhwc"},
+    ),
     ("only the first image of the batch counts", "dx dw db", {"images": "first"}),
     ("only the last image of the batch counts", "dx", {"images": "last"}),
 )

@@ -14,6 +14,7 @@ from rot180.diagnose.callables import UnusableError, number_array
 from rot180.diagnose.catalogue import Variant
 from rot180.diagnose.convolution import GRADIENTS, Array, Convolution
 from rot180.diagnose.diagnosis import Diagnosis, Finding
+from rot180.diagnose.facts import is_right
 from rot180.diagnose.findings import (
     forward_facts,
     judge,
@@ -153,6 +154,7 @@ class _Dump:
             if finding.right:
                 self.notes += precision_notes([observation])
         self.notes += true_convolution_note(judged, "y" in self.raw)
+        self._note_what_would_make_it_right([f.array for f in judged if not f.right])
         self._note_what_cannot_be_seen([f.array for f in judged if f.right and f.array != "y"])
         return Diagnosis(tuple(judged), notes=tuple(self.notes))
 
@@ -303,6 +305,28 @@ class _Dump:
     def _received(self, name: str) -> Received:
         flipped = name == "dw" and self.convolution.flipped
         return Received(self.raw[name], self.layout, self.eps[name], flipped, self.written)
+
+    def _note_what_would_make_it_right(self, wrong: list[str]) -> None:
+        """Say with which other stride or padding of the same output dx and dw would be right."""
+        judged = [name for name in ("dx", "dw") if name in self.raw]
+        given, large = self.convolution, self.convolution.x.size * self.convolution.w.size > LARGE
+        if not judged or not set(judged) <= set(wrong) or self.activation or large:
+            return
+        for other in LIKELY:
+            try:
+                geometry = conv2d_geometry(given.x.shape, given.w.shape, **self.options | other)
+            except ValueError:
+                continue
+            if geometry == given.geometry or geometry.output_shape != given.dy.shape:
+                continue
+            convolution = replace(given, geometry=geometry, y=None)
+            if all(is_right(Observation(n, convolution, self._received(n))) for n in judged):
+                told = [f"{n} {v}" for n, v in other.items() if v != self.options[n]]
+                self.notes.append(
+                    f"{' and '.join(judged)} {'are' if len(judged) > 1 else 'is'} right with "
+                    f"{', '.join(told)}: was that the forward's?"
+                )
+                return
 
     def _note_what_cannot_be_seen(self, right: list[str]) -> None:
         """Say what these sizes hide, where all is right."""

@@ -72,7 +72,8 @@ class Probe:
     ) -> Convolution:
         """Draw the numbers: integers from -4 to 4, none of them 0, the same each time.
 
-        With an activation z is made small, so that no derivative vanishes. Where the forward is a
+        With an activation z is made small, so that no derivative vanishes, and dy is 0 where z is:
+        which derivative a ReLU has there is a choice. Where the forward is a
         true convolution, the same numbers are those of the kernel turned by 180 degrees.
         """
         geometry = conv2d_geometry(
@@ -97,6 +98,7 @@ class Probe:
             b = None if b is None else b / 8
         y = None
         if activation:
+            dy[reference.conv2d(x, w, b, **self.options) == 0] = 0
             y = reference.conv2d(x, w, b, activation=activation, **self.options)
         return Convolution(x, w, dy, geometry, b, activation, y, flipped)
 

@@ -35,6 +35,8 @@ class Recipe:
     ----------
     derivative : of the activation, taken "once", "never", "twice"; or at a wrong argument, see
         `Convolution.derivative`
+    dy_read : dy is read "as is"; or NCHW is read as if it lay in memory like NHWC ("nchw"), or the
+        other way round ("nhwc")
     meetings, turned_rows, turned_columns : see `Meetings`; turned counts taps from the other end
     channels : filters read "all" channels, or filter k channel "k mod C"
     group_channels, group_filters : a group has a "block" of channels, those of the "next" group, of
@@ -54,6 +56,7 @@ class Recipe:
     """
 
     derivative: str = "once"
+    dy_read: str = "as is"
     meetings: Meetings = RIGHT_MEETINGS
     turned_rows: bool = True
     turned_columns: bool = True
@@ -127,6 +130,11 @@ def _delta(recipe: Recipe, convolution: Convolution) -> Array:
         delta = convolution.delta * convolution.derivative()
     else:
         delta = convolution.dy * convolution.derivative(recipe.derivative)
+    if recipe.dy_read == "nchw":
+        delta = delta.transpose(0, 3, 1, 2).reshape(delta.shape)
+    elif recipe.dy_read == "nhwc":
+        batch, rows, columns, filters = delta.shape
+        delta = delta.reshape(batch, filters, rows, columns).transpose(0, 2, 3, 1)
     if recipe.images == "last" and len(delta) > 1:
         delta = np.concatenate([np.zeros_like(delta[:-1]), delta[-1:]])
     elif recipe.images == "first" and len(delta) > 1:
@@ -167,7 +175,7 @@ def _dx(recipe: Recipe, convolution: Convolution) -> Made | None:
 
 
 def _dw(recipe: Recipe, convolution: Convolution) -> Made | None:
-    key = (recipe.meetings, recipe.derivative, recipe.images)
+    key = (recipe.meetings, recipe.derivative, recipe.dy_read, recipe.images)
     if key not in convolution.sums_over_pixels:
         sums = _sums_over_pixels(recipe, convolution)
         if sums is None:
