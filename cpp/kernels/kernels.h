@@ -378,8 +378,8 @@ struct Kernels {
     void (*winograd_input)(int points, const ToPoints<T>&);
     // G g G^T of a filter of taps x taps: 2 to 5 of six points, 2 or 4 of five.
     void (*winograd_filter)(int points, int taps, const ToPoints<T>&);
-    // A^T m A, of size x size: 2 to 5 from six points, 2 or 4 from five. Returns whether every pixel
-    // is finite before the activation.
+    // A^T m A, of size x size: 2 to 5 from six points, 2 or 4 from five. Returns whether every
+    // pixel is finite before the activation.
     bool (*winograd_output)(int points, int size, const FromPoints<T>&);
 
     // sum[j] += sum over rows of x - center, squares[j] += sum over rows of (x - center)^2, rows
