@@ -148,7 +148,7 @@ struct Product {
     // be transformed. Returns whether all are finite.
     bool run(int64_t first, int64_t last, int64_t group, const T* inputs, const T* filters,
              const Workspace<T>& own) const {
-        const int64_t x_stride = point_stride<T>(channels());
+        const int64_t x_stride = point_stride<T>(channels(), part.stride_h);
         const int64_t y_stride = point_stride<T>(groups.lanes(group));
         for (int64_t t = 0; t < last - first; ++t) {
             own.x_at[t] = t * tile_points() * x_stride;
@@ -252,7 +252,7 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     const int64_t channels = part.stride_h * part.stride_w * part.channels;
     const int64_t filter_size = tile_points * channels * panels.all_lanes();
     const Schedule plan = schedule(grid, filter_size * int64_t(sizeof(T)), groups);
-    const int64_t input_stride = tile_points * point_stride<T>(channels);
+    const int64_t input_stride = tile_points * point_stride<T>(channels, part.stride_h);
     const int64_t lanes = groups.most_lanes();
     const int64_t tasks = plan.blocks * (plan.inputs_first ? groups.count() : 1);
     const int team = team_size(tasks, double(grid.count()) * double(filter_size) / 8);

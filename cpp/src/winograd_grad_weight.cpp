@@ -58,7 +58,7 @@ struct Sum {
     void run(const Range& range, int64_t first, int64_t last, T* inputs, T* deltas, T* sums,
              T* bias) const {
         const int64_t out_channels = std::min(range.lanes, dy.channels - range.first_lane);
-        const int64_t x_stride = point_stride<T>(range.channels);
+        const int64_t x_stride = point_stride<T>(range.channels, x.stride);
         const int64_t dy_stride = point_stride<T>(out_channels);
         const auto input = [&](const ToPoints<T>& tile) { kernels.winograd_input(points, tile); };
         const auto filter = [&](const ToPoints<T>& tile) {
@@ -129,7 +129,7 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     const size_t biases_at = memory.add((ranges.slots + 1) * lanes, sizeof(T));
     ScratchPlan own;
     const size_t inputs_at =
-        own.add(block_tiles * tile_points * point_stride<T>(most_channels), sizeof(T));
+        own.add(block_tiles * tile_points * point_stride<T>(most_channels, shape.stride_h), sizeof(T));
     const size_t deltas_at =
         own.add(block_tiles * tile_points * point_stride<T>(most_lanes), sizeof(T));
     const size_t own_sums_at = own.add(at_once ? range_size : 0, sizeof(T));

@@ -9,12 +9,13 @@
 
 namespace rot180 {
 
-// The distance of two points of a tile, `channels` of each: whole vectors, and mostly an odd number
-// of cache lines, because the points of a tile should not meet in a few sets of a cache.
+// The distance of two points of a tile, `channels` of each, of `stride * stride` phases: whole
+// vectors, also the last one of a phase, which may begin anywhere; and an odd number of cache lines,
+// because the points of a tile should not meet in a few sets of a cache.
 template <class T>
-int64_t point_stride(int64_t channels) {
+int64_t point_stride(int64_t channels, int64_t stride = 1) {
     constexpr int64_t line = 64 / int64_t(sizeof(T));
-    return divide_up(channels, line) * line + line;
+    return (divide_up(channels + (stride > 1 ? line - 1 : 0), line) | 1) * line;
 }
 
 // Tiles of all images in the order of memory, numbered from 0.
@@ -55,7 +56,7 @@ struct TiledImages {
             const int64_t channel = (first_channel + done) % channels;
             const int64_t some = std::min(count - done, channels - channel);
             phase_to_points(phase, channel, some, first, last, size, transform, to + done,
-                            point_stride<T>(count), sum ? sum + done : nullptr);
+                            point_stride<T>(count, stride), sum ? sum + done : nullptr);
             done += some;
         }
     }
