@@ -116,29 +116,23 @@ struct OutputTransform {
     }
 };
 
-// A vector of channels of one tile, from channel c on; read(i, j) is pixel (i, j).
+// The points of a vector of channels; read(i, j) is pixel (i, j). The pixels' sum is added to
+// `total`, if there is one.
 template <class T, int POINTS, class Transform, class Read>
-__attribute__((always_inline)) inline void to_points_vector(const ToPoints<T>& tile, int64_t c,
-                                                            int64_t lanes, const Read& read) {
+__attribute__((always_inline)) inline void to_points_vector(const Read& read, Vector<T>* total,
+                                                            int64_t point_stride, T* to) {
     constexpr int SIZE = Transform::size;
-    Vector<T> rows[SIZE][POINTS], total = {};
+    Vector<T> rows[SIZE][POINTS];
 #pragma GCC unroll 8
     for (int i = 0; i < SIZE; ++i) {
         Vector<T> row[SIZE];
 #pragma GCC unroll 8
         for (int j = 0; j < SIZE; ++j) row[j] = read(i, j);
-        if (tile.sum) {
+        if (total) {
 #pragma GCC unroll 8
-            for (int j = 0; j < SIZE; ++j) total += row[j];
+            for (int j = 0; j < SIZE; ++j) *total += row[j];
         }
         Transform::apply(row, rows[i]);
-    }
-    if (tile.sum) {
-        if (lanes == width<T>) {
-            store(tile.sum + c, load(tile.sum + c) + total);
-        } else {
-            store_first(tile.sum + c, load_first(tile.sum + c, lanes) + total, lanes);
-        }
     }
 #pragma GCC unroll 8
     for (int j = 0; j < POINTS; ++j) {
@@ -146,19 +140,31 @@ __attribute__((always_inline)) inline void to_points_vector(const ToPoints<T>& t
 #pragma GCC unroll 8
         for (int i = 0; i < SIZE; ++i) column[i] = rows[i][j];
         Transform::apply(column, points);
+        T* point = to + j * point_stride;
 #pragma GCC unroll 8
         for (int i = 0; i < POINTS; ++i) {
-            store(tile.to + (i * POINTS + j) * tile.point_stride + c, points[i]);
+            store(point, points[i]);
+            point += POINTS * point_stride;
         }
     }
 }
 
-// Where a tile's pixels are: a row of zeros stands for those outside, so that nothing branches.
+// Where pixel (i, j) of a tile is, `at` elements behind the start of an array, in a tile that lies
+// within its image ...
+struct Inside {
+    template <class T>
+    const T* operator()(const T* array, int64_t at, int, int) const {
+        return array + at;
+    }
+};
+
+// ... and in one that does not: a row of zeros stands for the pixels outside, so that nothing
+// branches.
 template <class T, int SIZE>
-struct PixelsAt {
+struct AcrossTheEdge {
     uintptr_t zeros, inside_row[SIZE], inside_column[SIZE];
 
-    PixelsAt(const ToPoints<T>& tile, const Vector<T>& zero) : zeros((uintptr_t)&zero) {
+    AcrossTheEdge(const ToPoints<T>& tile, const Vector<T>& zero) : zeros((uintptr_t)&zero) {
         for (int i = 0; i < SIZE; ++i) {
             inside_row[i] = i >= tile.first_row && i < tile.last_row ? ~uintptr_t(0) : 0;
             inside_column[i] = i >= tile.first_column && i < tile.last_column ? ~uintptr_t(0) : 0;
@@ -170,54 +176,82 @@ struct PixelsAt {
     }
 };
 
-template <class T, int POINTS, class Transform>
-void to_points(const ToPoints<T>& tile) {
+// Inlined, since a compiler that sees no effect leaves out the call.
+template <class T, int SIZE>
+__attribute__((always_inline)) inline void prefetch_next_tile(const ToPoints<T>& tile, int64_t c) {
+    for (int i = 0; i < SIZE; ++i) {
+        for (int j = 0; j < SIZE; ++j) {
+            const int64_t next = tile.next_at + i * tile.row_stride + j * tile.column_stride + c;
+            prefetch(tile.from, next);
+            if (tile.saved) prefetch(tile.saved, next);
+        }
+    }
+}
+
+template <class T, int POINTS, class Transform, class Place>
+void to_points_of(const ToPoints<T>& tile, const Place& place) {
     constexpr int W = width<T>, SIZE = Transform::size;
-    const Vector<T> zero = {};
-    const PixelsAt<T, SIZE> place(tile, zero);
-    const int64_t last_pixel = tile.from_at + (tile.last_row - 1) * tile.row_stride +
-                               (tile.last_column - 1) * tile.column_stride;
+    // Copies: as far as the compiler knows, each store may change the tile.
+    const T* from = tile.from;
+    const T* saved = tile.saved;
+    const int64_t row_stride = tile.row_stride, column_stride = tile.column_stride;
+    const int64_t point_stride = tile.point_stride;
+    const int64_t last_pixel = tile.from_at + (tile.last_row - 1) * row_stride +
+                               (tile.last_column - 1) * column_stride;
     for (int64_t c = 0; c < tile.channels; c += W) {
         const int64_t lanes = tile.channels - c < W ? tile.channels - c : W;
         if (tile.next_at != tile.from_at && c % (cache_line / int64_t(sizeof(T))) == 0) {
-            for (int i = 0; i < SIZE; ++i) {
-                for (int j = 0; j < SIZE; ++j) {
-                    const int64_t next =
-                        tile.next_at + i * tile.row_stride + j * tile.column_stride + c;
-                    prefetch(tile.from, next);
-                    if (tile.saved) prefetch(tile.saved, next);
-                }
-            }
+            prefetch_next_tile<T, SIZE>(tile, c);
         }
-        const auto at = [&](int i, int j) __attribute__((always_inline)) {
-            return tile.from_at + i * tile.row_stride + j * tile.column_stride + c;
+        const int64_t first = tile.from_at + c;
+        const auto at = [&](const T* array, int i, int j) __attribute__((always_inline)) {
+            return place(array, first + i * row_stride + j * column_stride, i, j);
+        };
+        Vector<T> total = {};
+        const auto transform = [&](const auto& read) __attribute__((always_inline)) {
+            to_points_vector<T, POINTS, Transform>(read, tile.sum ? &total : nullptr, point_stride,
+                                                   tile.to + c);
         };
         // What a last vector has too many is the next pixel's, except at the end of the array.
         const bool readable = last_pixel + c + W <= tile.from_size;
         if (readable && tile.activation == Activation::none) {
-            to_points_vector<T, POINTS, Transform>(
-                tile, c, lanes, [&](int i, int j) __attribute__((always_inline)) {
-                    return load(place(tile.from, at(i, j), i, j));
-                });
+            transform([&](int i, int j) __attribute__((always_inline)) {
+                return load(at(from, i, j));
+            });
         } else if (readable && tile.activation == Activation::relu) {
-            to_points_vector<T, POINTS, Transform>(
-                tile, c, lanes, [&](int i, int j) __attribute__((always_inline)) {
-                    return times_derivative<T>(
-                        Activation::relu, load(place(tile.from, at(i, j), i, j)),
-                        load(place(tile.saved, at(i, j), i, j)), T(leaky_relu_slope));
-                });
+            transform([&](int i, int j) __attribute__((always_inline)) {
+                return times_derivative<T>(Activation::relu, load(at(from, i, j)),
+                                           load(at(saved, i, j)), T(leaky_relu_slope));
+            });
         } else {
             const auto read = [&](const T* pixel) {
                 return lanes == W ? load(pixel) : load_first(pixel, lanes);
             };
-            to_points_vector<T, POINTS, Transform>(tile, c, lanes, [&](int i, int j) {
-                const Vector<T> value = read(place(tile.from, at(i, j), i, j));
+            transform([&](int i, int j) {
+                const Vector<T> value = read(at(from, i, j));
                 if (tile.activation == Activation::none) return value;
-                const Vector<T> saved = read(place(tile.saved, at(i, j), i, j));
-                return times_derivative<T>(tile.activation, value, saved, T(leaky_relu_slope));
+                return times_derivative<T>(tile.activation, value, read(at(saved, i, j)),
+                                           T(leaky_relu_slope));
             });
         }
+        if (!tile.sum) continue;
+        if (lanes == W) {
+            store(tile.sum + c, load(tile.sum + c) + total);
+        } else {
+            store_first(tile.sum + c, load_first(tile.sum + c, lanes) + total, lanes);
+        }
     }
+}
+
+template <class T, int POINTS, class Transform>
+void to_points(const ToPoints<T>& tile) {
+    constexpr int SIZE = Transform::size;
+    if (tile.first_row == 0 && tile.last_row == SIZE && tile.first_column == 0 &&
+        tile.last_column == SIZE) {
+        return to_points_of<T, POINTS, Transform>(tile, Inside{});
+    }
+    const Vector<T> zero = {};
+    to_points_of<T, POINTS, Transform>(tile, AcrossTheEdge<T, SIZE>(tile, zero));
 }
 
 template <class T>
@@ -236,23 +270,37 @@ void winograd_filter(int points, int taps, const ToPoints<T>& tile) {
     return to_points<T, 6, FilterTransform<T, 6, 5>>(tile);
 }
 
-template <class T, int POINTS, int SIZE>
-bool from_points(const FromPoints<T>& tile) {
+// WHOLE: all pixels of the tile are wanted, and its channels fill a vector.
+template <class T, int POINTS, int SIZE, bool WHOLE>
+__attribute__((always_inline)) inline bool from_points_of(const FromPoints<T>& tile,
+                                                          Activation activation) {
     constexpr int W = width<T>;
-    const int64_t vectors = (tile.channels + W - 1) / W;
+    // Copies: as far as the compiler knows, each store may change the tile.
+    const int64_t point_stride = tile.point_stride, channels = tile.channels;
+    const int64_t row_stride = tile.row_stride, column_stride = tile.column_stride;
+    const int64_t vectors = (channels + W - 1) / W;
     Vector<T> zeros = {};
     for (int64_t vector = 0; vector < vectors; ++vector) {
         // The last vector computes some channels again rather than be partly filled.
-        const int64_t behind = tile.channels - W;
+        const int64_t behind = channels - W;
         const int64_t c = vector * W < behind ? vector * W : behind > 0 ? behind : 0;
-        const int64_t lanes = tile.channels < W ? tile.channels : W;
+        if (c % (cache_line / int64_t(sizeof(T))) == 0) {
+            // Where the tile to the right, which mostly comes next, will be written.
+            for (int i = 0; i < SIZE; ++i) {
+                for (int j = SIZE; j < 2 * SIZE; ++j) {
+                    prefetch_to_write(tile.to, i * row_stride + j * column_stride + c);
+                }
+            }
+        }
         Vector<T> rows[SIZE][POINTS];
 #pragma GCC unroll 8
         for (int j = 0; j < POINTS; ++j) {
             Vector<T> points[POINTS], column[SIZE];
+            const T* point = tile.from + c + j * point_stride;
 #pragma GCC unroll 8
             for (int i = 0; i < POINTS; ++i) {
-                points[i] = load(tile.from + (i * POINTS + j) * tile.point_stride + c);
+                points[i] = load(point);
+                point += POINTS * point_stride;
             }
             OutputTransform<T, POINTS, SIZE>::apply(points, column);
 #pragma GCC unroll 8
@@ -261,27 +309,40 @@ bool from_points(const FromPoints<T>& tile) {
         const Vector<T> bias = tile.bias ? load(tile.bias + c) : Vector<T>{};
 #pragma GCC unroll 8
         for (int i = 0; i < SIZE; ++i) {
-            if (i >= tile.rows) break;
-            Vector<T> y[SIZE];
+            if (!WHOLE && i >= tile.rows) break;
+            Vector<T> y[SIZE], sum = {};
             OutputTransform<T, POINTS, SIZE>::apply(rows[i], y);
-            T* to = tile.to + i * tile.row_stride + c;
+            T* to = tile.to + i * row_stride + c;
 #pragma GCC unroll 8
             for (int j = 0; j < SIZE; ++j) {
-                if (j >= tile.columns) break;
+                if (!WHOLE && j >= tile.columns) break;
                 const Vector<T> z = y[j] + bias;
-                const Vector<T> value = rectify<T>(tile.activation, z);
-                zeros += T(0) * z;
-                if (lanes == W) {
-                    store(to + j * tile.column_stride, value);
+                sum = j == 0 ? z : sum + z;
+                if (WHOLE || channels >= W) {
+                    store(to + j * column_stride, rectify<T>(activation, z));
                 } else {
-                    store_first(to + j * tile.column_stride, value, lanes);
+                    store_first(to + j * column_stride, rectify<T>(activation, z), channels);
                 }
             }
+            zeros += T(0) * sum;
         }
     }
     T total = 0;
-    for (int i = 0; i < (tile.channels < W ? tile.channels : W); ++i) total += zeros[i];
+    for (int i = 0; i < (channels < W ? channels : W); ++i) total += zeros[i];
     return total == T(0);
+}
+
+template <class T, int POINTS, int SIZE>
+bool from_points(const FromPoints<T>& tile) {
+    if (tile.rows == SIZE && tile.columns == SIZE && tile.channels >= width<T>) {
+        if (tile.activation == Activation::none) {
+            return from_points_of<T, POINTS, SIZE, true>(tile, Activation::none);
+        }
+        if (tile.activation == Activation::relu) {
+            return from_points_of<T, POINTS, SIZE, true>(tile, Activation::relu);
+        }
+    }
+    return from_points_of<T, POINTS, SIZE, false>(tile, tile.activation);
 }
 
 template <class T>
