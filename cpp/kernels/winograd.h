@@ -196,8 +196,8 @@ void to_points_of(const ToPoints<T>& tile, const Place& place) {
     const T* saved = tile.saved;
     const int64_t row_stride = tile.row_stride, column_stride = tile.column_stride;
     const int64_t point_stride = tile.point_stride;
-    const int64_t last_pixel = tile.from_at + (tile.last_row - 1) * row_stride +
-                               (tile.last_column - 1) * column_stride;
+    const int64_t last_pixel =
+        tile.from_at + (tile.last_row - 1) * row_stride + (tile.last_column - 1) * column_stride;
     for (int64_t c = 0; c < tile.channels; c += W) {
         const int64_t lanes = tile.channels - c < W ? tile.channels - c : W;
         if (tile.next_at != tile.from_at && c % (cache_line / int64_t(sizeof(T))) == 0) {
@@ -215,9 +215,8 @@ void to_points_of(const ToPoints<T>& tile, const Place& place) {
         // What a last vector has too many is the next pixel's, except at the end of the array.
         const bool readable = last_pixel + c + W <= tile.from_size;
         if (readable && tile.activation == Activation::none) {
-            transform([&](int i, int j) __attribute__((always_inline)) {
-                return load(at(from, i, j));
-            });
+            transform([&](int i, int j)
+                          __attribute__((always_inline)) { return load(at(from, i, j)); });
         } else if (readable && tile.activation == Activation::relu) {
             transform([&](int i, int j) __attribute__((always_inline)) {
                 return times_derivative<T>(Activation::relu, load(at(from, i, j)),

@@ -119,6 +119,11 @@ struct Product {
         return piece.phase * part.channels + piece.channel;
     }
 
+    // Elements of the points of `panels` panels' filters, of `lanes` lanes in all.
+    int64_t filters_size(int64_t channels, int64_t lanes, int64_t panels) const {
+        return tile_points() * filter_stride<T>(channels, lanes, panels);
+    }
+
     // The points of a panel's filters for a piece. `to` is where they begin in an array (point,
     // channels, lane); packed has room for their taps.
     void transform_filters(int64_t panel, const Piece& piece, int64_t channels, T* packed,
@@ -139,7 +144,7 @@ struct Product {
         filter.last_row = filter.last_column = taps;
         filter.channels = count * lanes;
         filter.to = to;
-        filter.point_stride = channels * lanes;
+        filter.point_stride = filter_stride<T>(channels, lanes);
         kernels.winograd_filter(points, taps, filter);
     }
 
@@ -160,16 +165,17 @@ struct Product {
         tiles.pixels = last - first;
         tiles.prefetch_next = true;
         tiles.run_count = 1;
+        const int64_t first_panel = groups.first(group);
         const auto multiply_points = [&](int64_t c, int64_t count, const T* from) {
             for (int64_t point = 0; point < tile_points(); ++point) {
-                for (int64_t panel = groups.first(group); panel < groups.first(group + 1);
-                     ++panel) {
+                for (int64_t panel = first_panel; panel < groups.first(group + 1); ++panel) {
                     const PanelPlace& place = places[panel];
                     tiles.bias = c == 0 ? zeros : nullptr;
                     tiles.x = inputs + point * x_stride + c;
                     tiles.y = own.products + point * y_stride + place.before;
                     multiply(place, count,
-                             from + (place.before * tile_points() + point * place.lanes) * count,
+                             from + filters_size(count, place.before, panel - first_panel) +
+                                 point * filter_stride<T>(count, place.lanes),
                              tiles);
                 }
             }
@@ -188,9 +194,11 @@ struct Product {
 
  private:
     void transform_group(int64_t group, const Piece& some, const Workspace<T>& own) const {
-        for (int64_t panel = groups.first(group); panel < groups.first(group + 1); ++panel) {
-            transform_filters(panel, some, some.count, own.packed,
-                              own.filters + places[panel].before * tile_points() * some.count);
+        const int64_t first_panel = groups.first(group);
+        for (int64_t panel = first_panel; panel < groups.first(group + 1); ++panel) {
+            T* to =
+                own.filters + filters_size(some.count, places[panel].before, panel - first_panel);
+            transform_filters(panel, some, some.count, own.packed, to);
         }
     }
 
@@ -250,17 +258,18 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     if (grid.count() == 0) return true;
     const int64_t tile_points = int64_t(points) * points;
     const int64_t channels = part.stride_h * part.stride_w * part.channels;
-    const int64_t filter_size = tile_points * channels * panels.all_lanes();
-    const Schedule plan = schedule(grid, filter_size * int64_t(sizeof(T)), groups);
+    const int64_t filters_size =
+        tile_points * filter_stride<T>(channels, panels.all_lanes(), panels.count());
+    const Schedule plan = schedule(grid, filters_size * int64_t(sizeof(T)), groups);
     const int64_t input_stride = tile_points * point_stride<T>(channels, part.stride_h);
     const int64_t lanes = groups.most_lanes();
     const int64_t tasks = plan.blocks * (plan.inputs_first ? groups.count() : 1);
-    const int team = team_size(tasks, double(grid.count()) * double(filter_size) / 8);
+    const int team = team_size(tasks, double(grid.count()) * double(filters_size) / 8);
 
     ScratchPlan memory;
     const size_t bias_at = memory.add(panels.all_lanes(), sizeof(T));
     const size_t zeros_at = memory.add(panels.most_lanes(), sizeof(T));
-    const size_t filters_at = memory.add(plan.filters_first ? filter_size : 0, sizeof(T));
+    const size_t filters_at = memory.add(plan.filters_first ? filters_size : 0, sizeof(T));
     const size_t inputs_at =
         memory.add(plan.inputs_first ? grid.count() * input_stride : 0, sizeof(T));
     ScratchPlan own;
@@ -269,8 +278,10 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     const size_t products_at =
         own.add(plan.tiles * tile_points * point_stride<T>(lanes), sizeof(T));
     const size_t packed_at = own.add(taps * taps * lines_together * panels.most_lanes(), sizeof(T));
-    const size_t own_filters_at =
-        own.add(plan.filters_first ? 0 : tile_points * lines_together * lanes, sizeof(T));
+    const int64_t most_panels = divide_up(panels.count(), groups.count());
+    const size_t own_filters_at = own.add(
+        plan.filters_first ? 0 : tile_points * filter_stride<T>(lines_together, lanes, most_panels),
+        sizeof(T));
     const size_t x_at = own.add(plan.tiles, sizeof(int64_t));
     const size_t y_at = own.add(plan.tiles, sizeof(int64_t));
     const size_t own_at = memory.add(team, own.bytes());
@@ -316,7 +327,7 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         if (task < filter_tasks) {
             const int64_t panel = task / pieces;
             const auto piece = product.piece(task % pieces);
-            T* to = filters + panels.lanes_before(panel) * tile_points * channels +
+            T* to = filters + product.filters_size(channels, panels.lanes_before(panel), panel) +
                     product.first_channel(piece) * panels.lanes(panel);
             product.transform_filters(panel, piece, channels, workspace(thread).packed, to);
         } else {
@@ -331,7 +342,8 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         const int64_t first = task % plan.blocks * plan.tiles;
         const int64_t last = std::min(grid.count(), first + plan.tiles);
         const auto run = [&](int64_t group, const T* from) {
-            const T* points = filters + groups.begin(group) * tile_points * channels;
+            const T* points =
+                filters + product.filters_size(channels, groups.begin(group), groups.first(group));
             if (!product.run(first, last, group, from, plan.filters_first ? points : nullptr,
                              mine)) {
                 finite = false;

@@ -30,12 +30,13 @@ struct Ranges {
 };
 
 struct Range {
-    int64_t first_channel, channels, first_panel, last_panel, first_lane, lanes;
+    int64_t index, first_channel, channels, first_panel, last_panel, first_lane, lanes;
 };
 
 Range range_of(const Ranges& ranges, int64_t channels, const Panels& panels, int64_t index) {
     const int64_t across = index / ranges.panel_ranges, along = index % ranges.panel_ranges;
     Range range = {};
+    range.index = index;
     range.first_channel = across * channels / ranges.channel_ranges;
     range.channels = (across + 1) * channels / ranges.channel_ranges - range.first_channel;
     range.first_panel = along * panels.count() / ranges.panel_ranges;
@@ -82,7 +83,8 @@ struct Sum {
                 for (int64_t panel = range.first_panel; panel < range.last_panel; ++panel) {
                     const int64_t lane = panels.lanes_before(panel) - range.first_lane;
                     product.dy = deltas + point * dy_stride + lane;
-                    product.dw = sums + point * range.channels * range.lanes + lane;
+                    product.dw =
+                        sums + point * filter_stride<T>(range.channels, range.lanes) + lane;
                     product.vectors = panels.vectors(panel);
                     kernels.outer_product(product);
                 }
@@ -117,19 +119,19 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     const int64_t tasks = ranges.slots * ranges.count();
     const int64_t most_channels = divide_up(channels, ranges.channel_ranges);
     const int64_t most_lanes = divide_up(panels.count(), ranges.panel_ranges) * panels.most_lanes();
-    const int64_t sums_size = tile_points * channels * lanes;
+    const int64_t sums_size = tile_points * filter_stride<T>(channels, lanes, ranges.count());
     const int team = team_size(tasks, double(grid.count()) * double(sums_size) / 8);
 
     // Where nothing is to be added up, a task goes on to dweight while its sums are in a cache.
     const bool at_once = ranges.slots == 1;
-    const int64_t range_size = tile_points * most_channels * most_lanes;
+    const int64_t range_size = tile_points * filter_stride<T>(most_channels, most_lanes);
 
     ScratchPlan memory;
     const size_t sums_at = memory.add(at_once ? 0 : ranges.slots * sums_size, sizeof(T));
     const size_t biases_at = memory.add((ranges.slots + 1) * lanes, sizeof(T));
     ScratchPlan own;
-    const size_t inputs_at =
-        own.add(block_tiles * tile_points * point_stride<T>(most_channels, shape.stride_h), sizeof(T));
+    const size_t inputs_at = own.add(
+        block_tiles * tile_points * point_stride<T>(most_channels, shape.stride_h), sizeof(T));
     const size_t deltas_at =
         own.add(block_tiles * tile_points * point_stride<T>(most_lanes), sizeof(T));
     const size_t own_sums_at = own.add(at_once ? range_size : 0, sizeof(T));
@@ -141,13 +143,14 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     // (slot, range, point, input channel, lane)
     const auto sums_of = [&](int64_t slot, const Range& range) {
         return array(sums_at) + slot * sums_size +
-               tile_points * (range.first_channel * lanes + range.channels * range.first_lane);
+               tile_points * (range.first_channel * lanes + range.channels * range.first_lane +
+                              range.index * line_size<T>);
     };
     std::atomic<bool> finite{true};
     const auto transform_outputs = [&](const Range& range, int64_t first, int64_t last,
                                        const T* sums) {
         FromPoints<T> tile = {};
-        tile.point_stride = range.channels * range.lanes;
+        tile.point_stride = filter_stride<T>(range.channels, range.lanes);
         tile.channels = std::min(range.lanes, shape.out_channels - range.first_lane);
         const int64_t tap_stride = shape.in_channels * shape.out_channels;
         tile.column_stride = shape.stride_w * tap_stride;
@@ -191,7 +194,8 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
         if (first >= last) return;
         T* sums = sums_of(0, range);
         for (int64_t point = 0; point < tile_points; ++point) {
-            T* to = sums + (point * range.channels + first) * range.lanes;
+            T* to =
+                sums + point * filter_stride<T>(range.channels, range.lanes) + first * range.lanes;
             kernels.add_rows(to + sums_size, ranges.slots - 1, sums_size,
                              (last - first) * range.lanes, to);
         }

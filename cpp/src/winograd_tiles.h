@@ -9,13 +9,25 @@
 
 namespace rot180 {
 
+// Arrays of points are so laid out that the points of one channel do not meet in a few sets of a
+// cache, where they would push one another out: their distances are no powers of two.
+template <class T>
+constexpr int64_t line_size = 64 / int64_t(sizeof(T));
+
 // The distance of two points of a tile, `channels` of each, of `stride * stride` phases: whole
-// vectors, also the last one of a phase, which may begin anywhere; and an odd number of cache lines,
-// because the points of a tile should not meet in a few sets of a cache.
+// vectors, also the last one of a phase, which may begin anywhere; and an odd number of cache
+// lines.
 template <class T>
 int64_t point_stride(int64_t channels, int64_t stride = 1) {
-    constexpr int64_t line = 64 / int64_t(sizeof(T));
-    return (divide_up(channels + (stride > 1 ? line - 1 : 0), line) | 1) * line;
+    const int64_t most = channels + (stride > 1 ? line_size<T> - 1 : 0);
+    return (divide_up(most, line_size<T>) | 1) * line_size<T>;
+}
+
+// The distance of two points of filters, `channels` by `lanes` of each, or what points of several
+// panels take with so many lanes in all.
+template <class T>
+int64_t filter_stride(int64_t channels, int64_t lanes, int64_t panels = 1) {
+    return channels * lanes + panels * line_size<T>;
 }
 
 // Tiles of all images in the order of memory, numbered from 0.
