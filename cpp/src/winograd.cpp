@@ -148,16 +148,15 @@ struct Product {
         kernels.winograd_filter(points, taps, filter);
     }
 
-    // The outputs of tiles [first, last) for one group of panels, from their inputs (tile, point,
-    // channel) and the group's filters (panel, point, channel, lane), or null if they are still to
-    // be transformed. Returns whether all are finite.
-    bool run(int64_t first, int64_t last, int64_t group, const T* inputs, const T* filters,
-             const Workspace<T>& own) const {
-        const int64_t x_stride = point_stride<T>(channels(), part.stride_h);
-        const int64_t y_stride = point_stride<T>(groups.lanes(group));
+    // The outputs of tiles [first, last) for one group of panels, from their inputs' points and the
+    // group's filters (panel, point, channel, lane), or null if they are still to be transformed.
+    // Returns whether all are finite.
+    bool run(int64_t first, int64_t last, int64_t group, const T* inputs,
+             const PointsLayout<T>& layout, const T* filters, const Workspace<T>& own) const {
+        const PointsLayout<T> to(last - first, groups.lanes(group));
         for (int64_t t = 0; t < last - first; ++t) {
-            own.x_at[t] = t * tile_points() * x_stride;
-            own.y_at[t] = t * tile_points() * y_stride;
+            own.x_at[t] = t * layout.tile_stride;
+            own.y_at[t] = t * to.tile_stride;
         }
         CorrelateTiles<T> tiles = {};
         tiles.x_at = own.x_at;
@@ -171,8 +170,8 @@ struct Product {
                 for (int64_t panel = first_panel; panel < groups.first(group + 1); ++panel) {
                     const PanelPlace& place = places[panel];
                     tiles.bias = c == 0 ? zeros : nullptr;
-                    tiles.x = inputs + point * x_stride + c;
-                    tiles.y = own.products + point * y_stride + place.before;
+                    tiles.x = inputs + point * layout.point_stride + c;
+                    tiles.y = own.products + point * to.point_stride + place.before;
                     multiply(place, count,
                              from + filters_size(count, place.before, panel - first_panel) +
                                  point * filter_stride<T>(count, place.lanes),
@@ -189,7 +188,7 @@ struct Product {
                 multiply_points(first_channel(some), some.count, own.filters);
             }
         }
-        return transform_outputs(first, last, group, y_stride, own.products);
+        return transform_outputs(first, last, group, to, own.products);
     }
 
  private:
@@ -216,10 +215,10 @@ struct Product {
         }
     }
 
-    bool transform_outputs(int64_t first, int64_t last, int64_t group, int64_t stride,
-                           const T* products) const {
+    bool transform_outputs(int64_t first, int64_t last, int64_t group,
+                           const PointsLayout<T>& layout, const T* products) const {
         FromPoints<T> tile = {};
-        tile.point_stride = stride;
+        tile.point_stride = layout.point_stride;
         tile.bias = bias + groups.begin(group);
         tile.activation = in_kernel(activation);
         tile.channels = std::min(part.group_out - groups.begin(group), groups.lanes(group));
@@ -228,7 +227,7 @@ struct Product {
         bool finite = true;
         for (int64_t index = first; index < last; ++index) {
             const int64_t i = grid.row(index), j = grid.column(index);
-            tile.from = products + (index - first) * tile_points() * stride;
+            tile.from = products + (index - first) * layout.tile_stride;
             tile.rows = std::min<int64_t>(output_size, part.out_rows - i * output_size);
             tile.columns = std::min<int64_t>(output_size, part.out_columns - j * output_size);
             tile.to = y + part.y_offset + groups.begin(group) +
@@ -261,7 +260,7 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     const int64_t filters_size =
         tile_points * filter_stride<T>(channels, panels.all_lanes(), panels.count());
     const Schedule plan = schedule(grid, filters_size * int64_t(sizeof(T)), groups);
-    const int64_t input_stride = tile_points * point_stride<T>(channels, part.stride_h);
+    const PointsLayout<T> input_layout(plan.tiles, channels, part.stride_h);
     const int64_t lanes = groups.most_lanes();
     const int64_t tasks = plan.blocks * (plan.inputs_first ? groups.count() : 1);
     const int team = team_size(tasks, double(grid.count()) * double(filters_size) / 8);
@@ -270,13 +269,13 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     const size_t bias_at = memory.add(panels.all_lanes(), sizeof(T));
     const size_t zeros_at = memory.add(panels.most_lanes(), sizeof(T));
     const size_t filters_at = memory.add(plan.filters_first ? filters_size : 0, sizeof(T));
+    const int64_t inputs_size = tile_points * input_layout.point_stride;
     const size_t inputs_at =
-        memory.add(plan.inputs_first ? grid.count() * input_stride : 0, sizeof(T));
+        memory.add(plan.inputs_first ? plan.blocks * inputs_size : 0, sizeof(T));
     ScratchPlan own;
-    const size_t own_inputs_at =
-        own.add(plan.inputs_first ? 0 : plan.tiles * input_stride, sizeof(T));
-    const size_t products_at =
-        own.add(plan.tiles * tile_points * point_stride<T>(lanes), sizeof(T));
+    const size_t own_inputs_at = own.add(plan.inputs_first ? 0 : inputs_size, sizeof(T));
+    const PointsLayout<T> products_layout(plan.tiles, lanes);
+    const size_t products_at = own.add(tile_points * products_layout.point_stride, sizeof(T));
     const size_t packed_at = own.add(taps * taps * lines_together * panels.most_lanes(), sizeof(T));
     const int64_t most_panels = divide_up(panels.count(), groups.count());
     const size_t own_filters_at = own.add(
@@ -304,7 +303,7 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
                                    points, output_size, part.top,   part.left,     part.stride_h};
     const auto transform_inputs = [&](int64_t first, int64_t last, T* to) {
         const auto input = [&](const ToPoints<T>& tile) { kernels.winograd_input(points, tile); };
-        images.to_points(0, channels, first, last, points, input, to);
+        images.to_points(0, channels, first, last, points, input, input_layout, to);
     };
     std::vector<PanelPlace> places;
     places.reserve(size_t(panels.count()));
@@ -333,7 +332,8 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         } else {
             const int64_t first = (task - filter_tasks) * fewest_tiles;
             transform_inputs(first, std::min(grid.count(), first + fewest_tiles),
-                             inputs + first * input_stride);
+                             inputs + first / plan.tiles * inputs_size +
+                                 first % plan.tiles * input_layout.tile_stride);
         }
     });
     std::atomic<bool> finite{true};
@@ -344,12 +344,14 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         const auto run = [&](int64_t group, const T* from) {
             const T* points =
                 filters + product.filters_size(channels, groups.begin(group), groups.first(group));
-            if (!product.run(first, last, group, from, plan.filters_first ? points : nullptr,
-                             mine)) {
+            if (!product.run(first, last, group, from, input_layout,
+                             plan.filters_first ? points : nullptr, mine)) {
                 finite = false;
             }
         };
-        if (plan.inputs_first) return run(task / plan.blocks, inputs + first * input_stride);
+        if (plan.inputs_first) {
+            return run(task / plan.blocks, inputs + task % plan.blocks * inputs_size);
+        }
         transform_inputs(first, last, mine.inputs);
         for (int64_t group = 0; group < groups.count(); ++group) run(group, mine.inputs);
     });

@@ -59,8 +59,8 @@ struct Sum {
     void run(const Range& range, int64_t first, int64_t last, T* inputs, T* deltas, T* sums,
              T* bias) const {
         const int64_t out_channels = std::min(range.lanes, dy.channels - range.first_lane);
-        const int64_t x_stride = point_stride<T>(range.channels, x.stride);
-        const int64_t dy_stride = point_stride<T>(out_channels);
+        const PointsLayout<T> x_layout(block_tiles, range.channels, x.stride);
+        const PointsLayout<T> dy_layout(block_tiles, out_channels);
         const auto input = [&](const ToPoints<T>& tile) { kernels.winograd_input(points, tile); };
         const auto filter = [&](const ToPoints<T>& tile) {
             kernels.winograd_filter(points, taps, tile);
@@ -68,21 +68,23 @@ struct Sum {
         const int64_t tile_points = int64_t(points) * points;
         OuterProduct<T> product = {};
         product.images = product.rows = 1;
-        product.x_stride = tile_points * x_stride;
-        product.dy_stride = tile_points * dy_stride;
+        product.x_stride = x_layout.tile_stride;
+        product.dy_stride = dy_layout.tile_stride;
         product.dw_stride = range.lanes;
         product.tile_rows = range.channels;
         for (int64_t begin = first; begin < last; begin += block_tiles) {
             const int64_t end = std::min(last, begin + block_tiles);
-            x.to_points(range.first_channel, range.channels, begin, end, points, input, inputs);
-            dy.to_points(range.first_lane, out_channels, begin, end, taps, filter, deltas, bias);
+            x.to_points(range.first_channel, range.channels, begin, end, points, input, x_layout,
+                        inputs);
+            dy.to_points(range.first_lane, out_channels, begin, end, taps, filter, dy_layout,
+                         deltas, bias);
             product.columns = end - begin;
             product.overwrite = begin == first;
             for (int64_t point = 0; point < tile_points; ++point) {
-                product.x = inputs + point * x_stride;
+                product.x = inputs + point * x_layout.point_stride;
                 for (int64_t panel = range.first_panel; panel < range.last_panel; ++panel) {
                     const int64_t lane = panels.lanes_before(panel) - range.first_lane;
-                    product.dy = deltas + point * dy_stride + lane;
+                    product.dy = deltas + point * dy_layout.point_stride + lane;
                     product.dw =
                         sums + point * filter_stride<T>(range.channels, range.lanes) + lane;
                     product.vectors = panels.vectors(panel);
@@ -131,9 +133,10 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     const size_t biases_at = memory.add((ranges.slots + 1) * lanes, sizeof(T));
     ScratchPlan own;
     const size_t inputs_at = own.add(
-        block_tiles * tile_points * point_stride<T>(most_channels, shape.stride_h), sizeof(T));
+        tile_points * PointsLayout<T>(block_tiles, most_channels, shape.stride_h).point_stride,
+        sizeof(T));
     const size_t deltas_at =
-        own.add(block_tiles * tile_points * point_stride<T>(most_lanes), sizeof(T));
+        own.add(tile_points * PointsLayout<T>(block_tiles, most_lanes).point_stride, sizeof(T));
     const size_t own_sums_at = own.add(at_once ? range_size : 0, sizeof(T));
     const size_t own_at = memory.add(team, own.bytes());
     const Scratch scratch(memory.bytes());

@@ -14,14 +14,20 @@ namespace rot180 {
 template <class T>
 constexpr int64_t line_size = 64 / int64_t(sizeof(T));
 
-// The distance of two points of a tile, `channels` of each, of `stride * stride` phases: whole
-// vectors, also the last one of a phase, which may begin anywhere; and an odd number of cache
-// lines.
+// Where the points of `tiles` tiles lie, as (point, tile, channel): what the product of one point
+// reads and writes is one stream. A tile's channels, of `stride * stride` phases, have whole
+// vectors, also the last one of a phase, which may begin anywhere.
 template <class T>
-int64_t point_stride(int64_t channels, int64_t stride = 1) {
-    const int64_t most = channels + (stride > 1 ? line_size<T> - 1 : 0);
-    return (divide_up(most, line_size<T>) | 1) * line_size<T>;
-}
+struct PointsLayout {
+    int64_t tile_stride, point_stride;
+
+    PointsLayout(int64_t tiles, int64_t channels, int64_t stride = 1) {
+        const int64_t most = channels + (stride > 1 ? line_size<T> - 1 : 0);
+        tile_stride = divide_up(most, line_size<T>) * line_size<T>;
+        point_stride = tiles * tile_stride;
+        if (point_stride / line_size<T> % 2 == 0) point_stride += line_size<T>;
+    }
+};
 
 // The distance of two points of filters, `channels` by `lanes` of each, or what points of several
 // panels take with so many lanes in all.
@@ -57,18 +63,19 @@ struct TiledImages {
     int64_t step, top, left, stride;
 
     // Channels [first_channel, first_channel + count) of tiles [first, last), of size x size pixels
-    // each, as (tile, point, channel). transform is winograd_input or winograd_filter. sum, unless
-    // it is null, grows by every pixel.
+    // each, to their points. transform is winograd_input or winograd_filter. sum, unless it is
+    // null, grows by every pixel.
     template <class Transform>
     void to_points(int64_t first_channel, int64_t count, int64_t first, int64_t last, int64_t size,
-                   const Transform& transform, T* to, T* sum = nullptr) const {
+                   const Transform& transform, const PointsLayout<T>& layout, T* to,
+                   T* sum = nullptr) const {
         // In this order: the last vector of a phase may spill over to the next one's channels.
         for (int64_t done = 0; done < count;) {
             const int64_t phase = (first_channel + done) / channels;
             const int64_t channel = (first_channel + done) % channels;
             const int64_t some = std::min(count - done, channels - channel);
-            phase_to_points(phase, channel, some, first, last, size, transform, to + done,
-                            point_stride<T>(count, stride), sum ? sum + done : nullptr);
+            phase_to_points(phase, channel, some, first, last, size, transform, layout, to + done,
+                            sum ? sum + done : nullptr);
             done += some;
         }
     }
@@ -76,8 +83,8 @@ struct TiledImages {
  private:
     template <class Transform>
     void phase_to_points(int64_t phase, int64_t first_channel, int64_t count, int64_t first,
-                         int64_t last, int64_t size, const Transform& transform, T* to,
-                         int64_t to_stride, T* sum) const {
+                         int64_t last, int64_t size, const Transform& transform,
+                         const PointsLayout<T>& layout, T* to, T* sum) const {
         const int64_t down = phase / stride - top, right = phase % stride - left;
         // Of a tile's pixels, the first one from `at` on that is not before `edge`.
         const auto first_from = [&](int64_t at, int64_t edge) {
@@ -91,7 +98,7 @@ struct TiledImages {
         tile.row_stride = stride * width * channels;
         tile.column_stride = stride * channels;
         tile.channels = count;
-        tile.point_stride = to_stride;
+        tile.point_stride = layout.point_stride;
         tile.sum = sum;
         // Where a tile's first pixel lies in memory, or would.
         const auto origin = [&](int64_t index) {
@@ -108,7 +115,7 @@ struct TiledImages {
             tile.last_column = first_from(w, width);
             tile.from_at = origin(index);
             tile.next_at = index + 1 < last ? origin(index + 1) : tile.from_at;
-            tile.to = to + (index - first) * points * points * to_stride;
+            tile.to = to + (index - first) * layout.tile_stride;
             transform(tile);
         }
     }
