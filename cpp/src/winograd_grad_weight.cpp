@@ -12,7 +12,7 @@ namespace rot180 {
 namespace {
 
 // Tiles of a block: for so many the sums stay in registers.
-constexpr int64_t block_tiles = 36;
+constexpr int64_t block_tiles = 48;
 constexpr int64_t plenty_of_tasks = 16, few_tasks = 4;
 // With fewer blocks than these for each, slots cost more to add up than they bring.
 constexpr int64_t blocks_worth_a_slot = 6;
