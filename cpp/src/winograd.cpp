@@ -162,7 +162,6 @@ struct Product {
         tiles.x_at = own.x_at;
         tiles.y_at = own.y_at;
         tiles.pixels = last - first;
-        tiles.prefetch_next = true;
         tiles.run_count = 1;
         const int64_t first_panel = groups.first(group);
         const auto multiply_points = [&](int64_t c, int64_t count, const T* from) {
