@@ -220,6 +220,7 @@ struct ToPoints {
 //   to[i*row_stride + j*column_stride + c] = activation(bias[c] + pixel (i, j) of the points
 //       from[p*point_stride + c])
 // bias may be null; it and `from` are readable for whole vectors. activation as in CorrelateTiles.
+// False if a pixel is not finite, or if a row of them is too large for its sum.
 template <class T>
 struct FromPoints {
     const T* from;

@@ -323,7 +323,7 @@ __attribute__((always_inline)) inline bool from_points_of(const FromPoints<T>& t
                     store_first(to + j * column_stride, rectify<T>(activation, z), channels);
                 }
             }
-            zeros += T(0) * sum;
+            zeros += T(0) * sum;  // NaN, if the sum of a row of pixels is not finite
         }
     }
     T total = 0;

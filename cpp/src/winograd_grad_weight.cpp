@@ -115,8 +115,8 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     ranges.panel_ranges = std::min(panels.count(), divide_up(lanes, channels_together));
     const int64_t blocks = divide_up(grid.count(), block_tiles);
     const int64_t most_slots = divide_up(plenty_of_tasks, ranges.count());
-    ranges.slots = std::clamp(blocks / blocks_worth_a_slot, divide_up(few_tasks, ranges.count()),
-                              most_slots);
+    ranges.slots =
+        std::clamp(blocks / blocks_worth_a_slot, divide_up(few_tasks, ranges.count()), most_slots);
     ranges.slots = std::min(ranges.slots, blocks);
     const int64_t tasks = ranges.slots * ranges.count();
     const int64_t most_channels = divide_up(channels, ranges.channel_ranges);
