@@ -36,7 +36,7 @@ def draw(run: dict[str, Any], path: Path) -> None:
             panel.barh(y, ratio - 1, BAR * 3.4, left=1, color=colours[row["batch"]])
             panel.plot(row["ratio_quartiles"], [y, y], color="black", linewidth=1)
             panel.annotate(
-                f"{ratio:.2f}   {row['milliseconds']:.3g} ms / {best:.3g} ms",
+                f"{ratio:.2f}   {_three_digits(row['milliseconds'])} ms / {_three_digits(best)} ms",
                 (max(ratio, row["ratio_quartiles"][1], 1), y),
                 (5, 0),
                 textcoords="offset points",
@@ -78,6 +78,10 @@ def draw(run: dict[str, Any], path: Path) -> None:
         fontsize=10,
     )
     figure.savefig(path, dpi=150)
+
+
+def _three_digits(number: float) -> str:
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _line(row: dict[str, Any]) -> str:
