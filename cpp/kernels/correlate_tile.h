@@ -123,7 +123,7 @@ void correlate_tiles_of(const CorrelateTiles<T>& tiles) {
     for (int64_t r = 0; r < tiles.run_count; ++r) next += tiles.runs[r].length * VECTORS * width<T>;
     const int64_t share = tiles.prefetch_next ? (next + count - 1) / count : 0;
     for (int64_t tile = 0; tile < count; ++tile) {
-        for (int64_t i = 0; i < share; i += cache_line / int64_t(sizeof(T))) {
+        for (int64_t i = 0; i < share; i += line_size<T>) {
             prefetch_later(tiles.weight, next + i);
         }
         next += share;

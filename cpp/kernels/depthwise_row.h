@@ -15,9 +15,8 @@ constexpr int depthwise_grad_pixels = 16;
 // ask for what the next row reads, and for what they will write, themselves.
 template <class T>
 inline void prefetch_share(const Ahead<T>& ahead, int64_t first, int64_t count, int64_t of) {
-    constexpr int64_t line = cache_line / int64_t(sizeof(T));
     const int64_t end = ahead.size * (first + count) / of;
-    for (int64_t i = ahead.size * first / of; i < end; i += line) prefetch(ahead.data, i);
+    for (int64_t i = ahead.size * first / of; i < end; i += line_size<T>) prefetch(ahead.data, i);
 }
 
 // COLUMNS > 0 says that there are so many tap columns and that neighbouring pixels are as far apart

@@ -14,6 +14,10 @@
 
 namespace rot180 {
 
+// Elements of a cache line.
+template <class T>
+inline constexpr int64_t line_size = 64 / int64_t(sizeof(T));
+
 // No register tile of any instruction set has more rows.
 inline constexpr int most_tile_pixels = 12;
 

@@ -154,8 +154,6 @@ inline T sum_of_lanes(Vector<T, W> value) {
     return fold_lanes<T, W>(value, [](auto a, auto b) { return a + b; });
 }
 
-constexpr int64_t cache_line = 64;
-
 // Beyond an array a prefetch does nothing, where a pointer would not be allowed.
 template <class T>
 inline void prefetch(const T* base, int64_t offset) {

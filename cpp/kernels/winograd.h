@@ -200,7 +200,7 @@ void to_points_of(const ToPoints<T>& tile, const Place& place) {
         tile.from_at + (tile.last_row - 1) * row_stride + (tile.last_column - 1) * column_stride;
     for (int64_t c = 0; c < tile.channels; c += W) {
         const int64_t lanes = tile.channels - c < W ? tile.channels - c : W;
-        if (tile.next_at != tile.from_at && c % (cache_line / int64_t(sizeof(T))) == 0) {
+        if (tile.next_at != tile.from_at && c % line_size<T> == 0) {
             prefetch_next_tile<T, SIZE>(tile, c);
         }
         const int64_t first = tile.from_at + c;
@@ -283,7 +283,7 @@ __attribute__((always_inline)) inline bool from_points_of(const FromPoints<T>& t
         // The last vector computes some channels again rather than be partly filled.
         const int64_t behind = channels - W;
         const int64_t c = vector * W < behind ? vector * W : behind > 0 ? behind : 0;
-        if (c % (cache_line / int64_t(sizeof(T))) == 0) {
+        if (c % line_size<T> == 0) {
             // Where the tile to the right, which mostly comes next, will be written.
             for (int i = 0; i < SIZE; ++i) {
                 for (int j = SIZE; j < 2 * SIZE; ++j) {

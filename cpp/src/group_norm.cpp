@@ -49,8 +49,7 @@ class Workspace {
 
     size_t plan(int team) {
         // Threads' rows lie on cache lines of their own.
-        constexpr int64_t line = 64 / sizeof(T);
-        stride_ = divide_up(sample_.period, line) * line;
+        stride_ = divide_up(sample_.period, line_size<T>) * line_size<T>;
         ScratchPlan memory;
         memory.add(team * rows_per_thread * stride_, sizeof(T));
         sums_at_ = memory.add(2 * shape_.samples * sample_.slots * shape_.channels, sizeof(double));

@@ -79,6 +79,12 @@ struct PanelPlace {
     int64_t together;  // lines of a chunk
 };
 
+// From one panel's filters, of `channels` channels, to the next one's.
+template <class T>
+int64_t panel_stride(const Panels& panels, int points, int64_t channels) {
+    return points * points * filter_stride<T>(channels, panels.most_lanes());
+}
+
 // What one thread needs for one task.
 template <class T>
 struct Workspace {
@@ -117,11 +123,6 @@ struct Product {
     }
     int64_t first_channel(const Piece& piece) const {
         return piece.phase * part.channels + piece.channel;
-    }
-
-    // Elements of the points of `panels` panels' filters, of `lanes` lanes in all.
-    int64_t filters_size(int64_t channels, int64_t lanes, int64_t panels) const {
-        return tile_points() * filter_stride<T>(channels, lanes, panels);
     }
 
     // The points of a panel's filters for a piece. `to` is where they begin in an array (point,
@@ -172,7 +173,7 @@ struct Product {
                     tiles.x = inputs + point * layout.point_stride + c;
                     tiles.y = own.products + point * to.point_stride + place.before;
                     multiply(place, count,
-                             from + filters_size(count, place.before, panel - first_panel) +
+                             from + (panel - first_panel) * panel_stride<T>(panels, points, count) +
                                  point * filter_stride<T>(count, place.lanes),
                              tiles);
                 }
@@ -194,9 +195,9 @@ struct Product {
     void transform_group(int64_t group, const Piece& some, const Workspace<T>& own) const {
         const int64_t first_panel = groups.first(group);
         for (int64_t panel = first_panel; panel < groups.first(group + 1); ++panel) {
-            T* to =
-                own.filters + filters_size(some.count, places[panel].before, panel - first_panel);
-            transform_filters(panel, some, some.count, own.packed, to);
+            transform_filters(
+                panel, some, some.count, own.packed,
+                own.filters + (panel - first_panel) * panel_stride<T>(panels, points, some.count));
         }
     }
 
@@ -256,11 +257,10 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     if (grid.count() == 0) return true;
     const int64_t tile_points = int64_t(points) * points;
     const int64_t channels = part.stride_h * part.stride_w * part.channels;
-    const int64_t filters_size =
-        tile_points * filter_stride<T>(channels, panels.all_lanes(), panels.count());
+    const int64_t filters_stride = panel_stride<T>(panels, points, channels);
+    const int64_t filters_size = panels.count() * filters_stride;
     const Schedule plan = schedule(grid, filters_size * int64_t(sizeof(T)), groups);
     const PointsLayout<T> input_layout(plan.tiles, channels, part.stride_h);
-    const int64_t lanes = groups.most_lanes();
     const int64_t tasks = plan.blocks * (plan.inputs_first ? groups.count() : 1);
     const int team = team_size(tasks, double(grid.count()) * double(filters_size) / 8);
 
@@ -273,13 +273,12 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         memory.add(plan.inputs_first ? plan.blocks * inputs_size : 0, sizeof(T));
     ScratchPlan own;
     const size_t own_inputs_at = own.add(plan.inputs_first ? 0 : inputs_size, sizeof(T));
-    const PointsLayout<T> products_layout(plan.tiles, lanes);
+    const PointsLayout<T> products_layout(plan.tiles, groups.most_lanes());
     const size_t products_at = own.add(tile_points * products_layout.point_stride, sizeof(T));
     const size_t packed_at = own.add(taps * taps * lines_together * panels.most_lanes(), sizeof(T));
     const int64_t most_panels = divide_up(panels.count(), groups.count());
-    const size_t own_filters_at = own.add(
-        plan.filters_first ? 0 : tile_points * filter_stride<T>(lines_together, lanes, most_panels),
-        sizeof(T));
+    const int64_t own_filters_size = most_panels * panel_stride<T>(panels, points, lines_together);
+    const size_t own_filters_at = own.add(plan.filters_first ? 0 : own_filters_size, sizeof(T));
     const size_t x_at = own.add(plan.tiles, sizeof(int64_t));
     const size_t y_at = own.add(plan.tiles, sizeof(int64_t));
     const size_t own_at = memory.add(team, own.bytes());
@@ -325,7 +324,7 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         if (task < filter_tasks) {
             const int64_t panel = task / pieces;
             const auto piece = product.piece(task % pieces);
-            T* to = filters + product.filters_size(channels, panels.lanes_before(panel), panel) +
+            T* to = filters + panel * filters_stride +
                     product.first_channel(piece) * panels.lanes(panel);
             product.transform_filters(panel, piece, channels, workspace(thread).packed, to);
         } else {
@@ -341,8 +340,7 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         const int64_t first = task % plan.blocks * plan.tiles;
         const int64_t last = std::min(grid.count(), first + plan.tiles);
         const auto run = [&](int64_t group, const T* from) {
-            const T* points =
-                filters + product.filters_size(channels, groups.begin(group), groups.first(group));
+            const T* points = filters + groups.first(group) * filters_stride;
             if (!product.run(first, last, group, from, input_layout,
                              plan.filters_first ? points : nullptr, mine)) {
                 finite = false;

@@ -30,13 +30,12 @@ struct Ranges {
 };
 
 struct Range {
-    int64_t index, first_channel, channels, first_panel, last_panel, first_lane, lanes;
+    int64_t first_channel, channels, first_panel, last_panel, first_lane, lanes;
 };
 
 Range range_of(const Ranges& ranges, int64_t channels, const Panels& panels, int64_t index) {
     const int64_t across = index / ranges.panel_ranges, along = index % ranges.panel_ranges;
     Range range = {};
-    range.index = index;
     range.first_channel = across * channels / ranges.channel_ranges;
     range.channels = (across + 1) * channels / ranges.channel_ranges - range.first_channel;
     range.first_panel = along * panels.count() / ranges.panel_ranges;
@@ -121,15 +120,15 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     const int64_t tasks = ranges.slots * ranges.count();
     const int64_t most_channels = divide_up(channels, ranges.channel_ranges);
     const int64_t most_lanes = divide_up(panels.count(), ranges.panel_ranges) * panels.most_lanes();
-    const int64_t sums_size = tile_points * filter_stride<T>(channels, lanes, ranges.count());
-    const int team = team_size(tasks, double(grid.count()) * double(sums_size) / 8);
+    const int64_t range_size = tile_points * filter_stride<T>(most_channels, most_lanes);
+    const int64_t slot_size = ranges.count() * range_size;
+    const int team = team_size(tasks, double(grid.count()) * double(slot_size) / 8);
 
     // Where nothing is to be added up, a task goes on to dweight while its sums are in a cache.
     const bool at_once = ranges.slots == 1;
-    const int64_t range_size = tile_points * filter_stride<T>(most_channels, most_lanes);
 
     ScratchPlan memory;
-    const size_t sums_at = memory.add(at_once ? 0 : ranges.slots * sums_size, sizeof(T));
+    const size_t sums_at = memory.add(at_once ? 0 : ranges.slots * slot_size, sizeof(T));
     const size_t biases_at = memory.add((ranges.slots + 1) * lanes, sizeof(T));
     ScratchPlan own;
     const size_t inputs_at = own.add(
@@ -143,12 +142,7 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     const auto array = [&](size_t at) { return reinterpret_cast<T*>(scratch.data() + at); };
     T* biases = array(biases_at);
     std::fill(biases, biases + (ranges.slots + 1) * lanes, T(0));
-    // (slot, range, point, input channel, lane)
-    const auto sums_of = [&](int64_t slot, const Range& range) {
-        return array(sums_at) + slot * sums_size +
-               tile_points * (range.first_channel * lanes + range.channels * range.first_lane +
-                              range.index * line_size<T>);
-    };
+    T* all_sums = array(sums_at);  // (slot, range, point, input channel, lane)
     std::atomic<bool> finite{true};
     const auto transform_outputs = [&](const Range& range, int64_t first, int64_t last,
                                        const T* sums) {
@@ -180,7 +174,7 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
         const int64_t slot = task / ranges.count();
         const Range range = range_of(ranges, channels, panels, task % ranges.count());
         const size_t mine = own_at + size_t(thread) * own.bytes();
-        T* sums = at_once ? array(mine + own_sums_at) : sums_of(slot, range);
+        T* sums = at_once ? array(mine + own_sums_at) : all_sums + task * range_size;
         T* bias =
             dbias && range.first_channel == 0 ? biases + slot * lanes + range.first_lane : nullptr;
         sum.run(range, slot * grid.count() / ranges.slots, (slot + 1) * grid.count() / ranges.slots,
@@ -195,11 +189,11 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
         const int64_t first = task % line_blocks * lines_per_task;
         const int64_t last = std::min(range.channels, first + lines_per_task);
         if (first >= last) return;
-        T* sums = sums_of(0, range);
+        T* sums = all_sums + task / line_blocks * range_size;
         for (int64_t point = 0; point < tile_points; ++point) {
             T* to =
                 sums + point * filter_stride<T>(range.channels, range.lanes) + first * range.lanes;
-            kernels.add_rows(to + sums_size, ranges.slots - 1, sums_size,
+            kernels.add_rows(to + slot_size, ranges.slots - 1, slot_size,
                              (last - first) * range.lanes, to);
         }
         transform_outputs(range, first, last, sums);

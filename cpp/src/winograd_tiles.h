@@ -11,8 +11,6 @@ namespace rot180 {
 
 // Arrays of points are so laid out that the points of one channel do not meet in a few sets of a
 // cache, where they would push one another out: their distances are no powers of two.
-template <class T>
-constexpr int64_t line_size = 64 / int64_t(sizeof(T));
 
 // Where the points of `tiles` tiles lie, as (point, tile, channel): what the product of one point
 // reads and writes is one stream. A tile's channels, of `stride * stride` phases, have whole
@@ -29,11 +27,10 @@ struct PointsLayout {
     }
 };
 
-// The distance of two points of filters, `channels` by `lanes` of each, or what points of several
-// panels take with so many lanes in all.
+// The distance of two points of filters, `channels` by `lanes` of each.
 template <class T>
-int64_t filter_stride(int64_t channels, int64_t lanes, int64_t panels = 1) {
-    return channels * lanes + panels * line_size<T>;
+int64_t filter_stride(int64_t channels, int64_t lanes) {
+    return channels * lanes + line_size<T>;
 }
 
 // Tiles of all images in the order of memory, numbered from 0.
