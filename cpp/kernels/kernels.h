@@ -235,6 +235,7 @@ struct FromPoints {
     T* to;
     int64_t row_stride, column_stride;
     int64_t rows, columns;
+    T* next_to;  // the next call's `to`, to be asked for meanwhile; or null
 };
 
 // A normalisation by channel of `size` values: rows of `period` values, one pixel or several, the

@@ -283,11 +283,10 @@ __attribute__((always_inline)) inline bool from_points_of(const FromPoints<T>& t
         // The last vector computes some channels again rather than be partly filled.
         const int64_t behind = channels - W;
         const int64_t c = vector * W < behind ? vector * W : behind > 0 ? behind : 0;
-        if (c % line_size<T> == 0) {
-            // Where the tile to the right, which mostly comes next, will be written.
+        if (tile.next_to && c % line_size<T> == 0) {
             for (int i = 0; i < SIZE; ++i) {
-                for (int j = SIZE; j < 2 * SIZE; ++j) {
-                    prefetch_to_write(tile.to, i * row_stride + j * column_stride + c);
+                for (int j = 0; j < SIZE; ++j) {
+                    prefetch_to_write(tile.next_to, i * row_stride + j * column_stride + c);
                 }
             }
         }

@@ -224,15 +224,20 @@ struct Product {
         tile.channels = std::min(part.group_out - groups.begin(group), groups.lanes(group));
         tile.row_stride = part.y_row_stride;
         tile.column_stride = part.y_column_stride;
+        const auto place = [&](int64_t index) {
+            return y + part.y_offset + groups.begin(group) +
+                   grid.image(index) * part.y_image_stride +
+                   output_size * (grid.row(index) * part.y_row_stride +
+                                  grid.column(index) * part.y_column_stride);
+        };
         bool finite = true;
         for (int64_t index = first; index < last; ++index) {
             const int64_t i = grid.row(index), j = grid.column(index);
             tile.from = products + (index - first) * layout.tile_stride;
             tile.rows = std::min<int64_t>(output_size, part.out_rows - i * output_size);
             tile.columns = std::min<int64_t>(output_size, part.out_columns - j * output_size);
-            tile.to = y + part.y_offset + groups.begin(group) +
-                      grid.image(index) * part.y_image_stride +
-                      output_size * (i * tile.row_stride + j * tile.column_stride);
+            tile.to = place(index);
+            tile.next_to = index + 1 < last ? place(index + 1) : nullptr;
             finite &= kernels.winograd_output(points, output_size, tile);
             for (int64_t row = 0; row < tile.rows; ++row) {
                 after_kernel(kernels, activation, tile.columns, tile.channels, tile.column_stride,
