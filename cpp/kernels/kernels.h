@@ -220,6 +220,43 @@ struct ToPoints {
     int64_t next_at;  // the next call's from_at, to be asked for meanwhile
 };
 
+// The products of points, of some tiles, with panels that lie side by side:
+//   y[p*y_point_stride + t*y_tile_stride + k] = start + sum over c < channels of
+//       x[p*x_point_stride + t*x_tile_stride + c] * weight[p*weight_point_stride, c, k]
+// where start is y if it is to accumulate, else zero. The panels of a point follow one another in
+// weight, each of them (channels, vectors*width).
+template <class T>
+struct PointProducts {
+    const T* x;
+    int64_t x_point_stride, x_tile_stride;
+    const T* weight;
+    int64_t weight_point_stride;
+    T* y;
+    int64_t y_point_stride, y_tile_stride;
+    int64_t points, tiles, channels;
+    const int* panel_vectors;  // of each panel
+    int64_t panels;
+    bool accumulate;
+};
+
+// Their weight gradient, a sum over tiles:
+//   dw[p*dw_point_stride + c*dw_stride + k] = start + sum over t < tiles of
+//       x[p*x_point_stride + t*x_tile_stride + c] * dy[p*dy_point_stride + t*dy_tile_stride + k]
+// for c < channels and all lanes of the panels; start as above.
+template <class T>
+struct PointSums {
+    const T* x;
+    int64_t x_point_stride, x_tile_stride;
+    const T* dy;
+    int64_t dy_point_stride, dy_tile_stride;
+    T* dw;
+    int64_t dw_point_stride, dw_stride;
+    int64_t points, tiles, channels;
+    const int* panel_vectors;
+    int64_t panels;
+    bool accumulate;
+};
+
 // The transform of P x P points into the first `rows` x `columns` pixels of a tile:
 //   to[i*row_stride + j*column_stride + c] = activation(bias[c] + pixel (i, j) of the points
 //       from[p*point_stride + c])
@@ -384,6 +421,8 @@ struct Kernels {
     void (*winograd_input)(int points, const ToPoints<T>&);
     // G g G^T of a filter of taps x taps: 2 to 5 of six points, 2 or 4 of five.
     void (*winograd_filter)(int points, int taps, const ToPoints<T>&);
+    void (*multiply_points)(const PointProducts<T>&);
+    void (*sum_points)(const PointSums<T>&);
     // A^T m A, of size x size: 2 to 5 from six points, 2 or 4 from five. Returns whether every
     // pixel is finite before the activation.
     bool (*winograd_output)(int points, int size, const FromPoints<T>&);

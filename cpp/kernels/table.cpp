@@ -15,6 +15,7 @@
 #include "outer_product.h"
 #include "pack_lines.h"
 #include "planes.h"
+#include "point_products.h"
 #include "pool_row.h"
 #include "resample_row.h"
 #include "row_norm.h"
@@ -46,6 +47,8 @@ constexpr Kernels<T> kernels() {
         add_rows<T>,
         winograd_input<T>,
         winograd_filter<T>,
+        multiply_points<T>,
+        sum_points<T>,
         winograd_output<T>,
         add_moments<T>,
         normalize<T>,

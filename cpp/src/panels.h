@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "kernels.h"
 
@@ -22,6 +23,12 @@ class Panels {
     int64_t count() const { return groups_ * per_group_; }
     int64_t group(int64_t panel) const { return panel / per_group_; }
     int vectors(int64_t panel) const { return int(end(panel) - begin(panel)); }
+    // Of every panel.
+    std::vector<int> vectors() const {
+        std::vector<int> all;
+        for (int64_t panel = 0; panel < count(); ++panel) all.push_back(vectors(panel));
+        return all;
+    }
     int64_t lanes(int64_t panel) const { return vectors(panel) * int64_t(width_); }
     int64_t most_lanes() const { return (vectors_ + per_group_ - 1) / per_group_ * width_; }
     // First channel within the group, and how many channels of the group the panel holds.

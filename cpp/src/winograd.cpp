@@ -25,8 +25,6 @@ constexpr int64_t few_tiles = 48;
 constexpr int64_t large_filters_bytes = 1024 * 1024;
 // Output channels whose products are held at once, about.
 constexpr int64_t channels_together = 64;
-// The lines of a panel that all tiles of a block read before the next ones, as in correlate.
-constexpr int64_t chunk_bytes = 24 * 1024;
 // Input channels of a panel whose filters are transformed together.
 constexpr int64_t lines_together = 32;
 
@@ -39,6 +37,8 @@ class PanelGroups {
 
     int64_t count() const { return count_; }
     int64_t first(int64_t group) const { return group * panels_.count() / count_; }
+    int64_t size(int64_t group) const { return first(group + 1) - first(group); }
+    int64_t of(int64_t panel) const { return ((panel + 1) * count_ - 1) / panels_.count(); }
     int64_t lanes(int64_t group) const { return end(group) - begin(group); }
     int64_t most_lanes() const { return divide_up(panels_.count(), count_) * panels_.most_lanes(); }
     // Lanes of all groups before this one.
@@ -71,25 +71,16 @@ Schedule schedule(const TileGrid& grid, int64_t filter_bytes, const PanelGroups&
     return plan;
 }
 
-// Of a panel, what the product of each point asks for: their divisions add up where channels are
-// few.
-struct PanelPlace {
-    int64_t lanes, before;  // before: lanes of its group's panels before it
-    int vectors;
-    int64_t together;  // lines of a chunk
-};
-
-// From one panel's filters, of `channels` channels, to the next one's.
+// From one group's filters, of `channels` channels, to the next one's.
 template <class T>
-int64_t panel_stride(const Panels& panels, int points, int64_t channels) {
-    return points * points * filter_stride<T>(channels, panels.most_lanes());
+int64_t group_stride(const PanelGroups& groups, int points, int64_t channels) {
+    return points * points * filter_stride<T>(channels, groups.most_lanes());
 }
 
 // What one thread needs for one task.
 template <class T>
 struct Workspace {
     T *inputs, *products, *packed, *filters;
-    int64_t *x_at, *y_at;
 };
 
 template <class T>
@@ -100,10 +91,9 @@ struct Product {
     const TileGrid& grid;
     const Panels& panels;
     const PanelGroups& groups;
-    const PanelPlace* places;  // of all panels
+    const int* panel_vectors;  // of all panels
     const T* weight;
-    const T* bias;   // as the panels' lanes
-    const T* zeros;  // as many as a panel has lanes
+    const T* bias;  // as the panels' lanes
     Activation activation;
     T* y;
 
@@ -125,10 +115,12 @@ struct Product {
         return piece.phase * part.channels + piece.channel;
     }
 
-    // The points of a panel's filters for a piece. `to` is where they begin in an array (point,
-    // channels, lane); packed has room for their taps.
-    void transform_filters(int64_t panel, const Piece& piece, int64_t channels, T* packed,
-                           T* to) const {
+    // The points of a panel's filters for a piece, to their place among those of the panel's group
+    // for `channels` channels from `first_channel` on: (point, panel, channel, lane). packed has
+    // room for their taps.
+    void transform_filters(int64_t panel, const Piece& piece, int64_t first_channel,
+                           int64_t channels, T* packed, T* group_filters) const {
+        const int64_t group = groups.of(panel);
         const int64_t lanes = panels.lanes(panel), count = piece.count;
         const int64_t a = piece.phase / part.stride_w, b = piece.phase % part.stride_w;
         for (int64_t tap = 0; tap < taps * taps; ++tap) {
@@ -144,77 +136,51 @@ struct Product {
         filter.row_stride = taps * filter.column_stride;
         filter.last_row = filter.last_column = taps;
         filter.channels = count * lanes;
-        filter.to = to;
-        filter.point_stride = filter_stride<T>(channels, lanes);
+        filter.to = group_filters + (panels.lanes_before(panel) - groups.begin(group)) * channels +
+                    (this->first_channel(piece) - first_channel) * lanes;
+        filter.point_stride = filter_stride<T>(channels, groups.lanes(group));
         kernels.winograd_filter(points, taps, filter);
     }
 
     // The outputs of tiles [first, last) for one group of panels, from their inputs' points and the
-    // group's filters (panel, point, channel, lane), or null if they are still to be transformed.
-    // Returns whether all are finite.
+    // group's filters, or null if they are still to be transformed. Returns whether all are finite.
     bool run(int64_t first, int64_t last, int64_t group, const T* inputs,
              const PointsLayout<T>& layout, const T* filters, const Workspace<T>& own) const {
         const PointsLayout<T> to(last - first, groups.lanes(group));
-        for (int64_t t = 0; t < last - first; ++t) {
-            own.x_at[t] = t * layout.tile_stride;
-            own.y_at[t] = t * to.tile_stride;
-        }
-        CorrelateTiles<T> tiles = {};
-        tiles.x_at = own.x_at;
-        tiles.y_at = own.y_at;
-        tiles.pixels = last - first;
-        tiles.run_count = 1;
-        const int64_t first_panel = groups.first(group);
-        const auto multiply_points = [&](int64_t c, int64_t count, const T* from) {
-            for (int64_t point = 0; point < tile_points(); ++point) {
-                for (int64_t panel = first_panel; panel < groups.first(group + 1); ++panel) {
-                    const PanelPlace& place = places[panel];
-                    tiles.bias = c == 0 ? zeros : nullptr;
-                    tiles.x = inputs + point * layout.point_stride + c;
-                    tiles.y = own.products + point * to.point_stride + place.before;
-                    multiply(place, count,
-                             from + (panel - first_panel) * panel_stride<T>(panels, points, count) +
-                                 point * filter_stride<T>(count, place.lanes),
-                             tiles);
-                }
-            }
+        PointProducts<T> products = {};
+        products.x_point_stride = layout.point_stride;
+        products.x_tile_stride = layout.tile_stride;
+        products.y = own.products;
+        products.y_point_stride = to.point_stride;
+        products.y_tile_stride = to.tile_stride;
+        products.points = tile_points();
+        products.tiles = last - first;
+        products.panel_vectors = panel_vectors + groups.first(group);
+        products.panels = groups.size(group);
+        const auto multiply = [&](int64_t first_channel, int64_t count, const T* weight) {
+            products.x = inputs + first_channel;
+            products.channels = count;
+            products.weight = weight;
+            products.weight_point_stride = filter_stride<T>(count, groups.lanes(group));
+            products.accumulate = first_channel > 0;
+            kernels.multiply_points(products);
         };
         if (filters) {
-            multiply_points(0, channels(), filters);
+            multiply(0, channels(), filters);
         } else {
             for (int64_t index = 0; index < pieces(); ++index) {
                 const Piece some = piece(index);
-                transform_group(group, some, own);
-                multiply_points(first_channel(some), some.count, own.filters);
+                for (int64_t i = 0; i < groups.size(group); ++i) {
+                    transform_filters(groups.first(group) + i, some, first_channel(some),
+                                      some.count, own.packed, own.filters);
+                }
+                multiply(first_channel(some), some.count, own.filters);
             }
         }
         return transform_outputs(first, last, group, to, own.products);
     }
 
  private:
-    void transform_group(int64_t group, const Piece& some, const Workspace<T>& own) const {
-        const int64_t first_panel = groups.first(group);
-        for (int64_t panel = first_panel; panel < groups.first(group + 1); ++panel) {
-            transform_filters(
-                panel, some, some.count, own.packed,
-                own.filters + (panel - first_panel) * panel_stride<T>(panels, points, some.count));
-        }
-    }
-
-    // One point of all tiles, `channels` of each, by a panel's filters.
-    void multiply(const PanelPlace& place, int64_t channels, const T* filters,
-                  CorrelateTiles<T>& tiles) const {
-        tiles.channels = place.lanes;
-        tiles.vectors = place.vectors;
-        for (int64_t c = 0; c < channels; c += place.together) {
-            const Run run = {c, std::min(place.together, channels - c)};
-            tiles.runs = &run;
-            tiles.weight = filters + c * place.lanes;
-            kernels.correlate_tiles(tiles);
-            tiles.bias = nullptr;  // from now on, y has it
-        }
-    }
-
     bool transform_outputs(int64_t first, int64_t last, int64_t group,
                            const PointsLayout<T>& layout, const T* products) const {
         FromPoints<T> tile = {};
@@ -262,8 +228,8 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     if (grid.count() == 0) return true;
     const int64_t tile_points = int64_t(points) * points;
     const int64_t channels = part.stride_h * part.stride_w * part.channels;
-    const int64_t filters_stride = panel_stride<T>(panels, points, channels);
-    const int64_t filters_size = panels.count() * filters_stride;
+    const int64_t filters_stride = group_stride<T>(groups, points, channels);
+    const int64_t filters_size = groups.count() * filters_stride;
     const Schedule plan = schedule(grid, filters_size * int64_t(sizeof(T)), groups);
     const PointsLayout<T> input_layout(plan.tiles, channels, part.stride_h);
     const int64_t tasks = plan.blocks * (plan.inputs_first ? groups.count() : 1);
@@ -271,7 +237,6 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
 
     ScratchPlan memory;
     const size_t bias_at = memory.add(panels.all_lanes(), sizeof(T));
-    const size_t zeros_at = memory.add(panels.most_lanes(), sizeof(T));
     const size_t filters_at = memory.add(plan.filters_first ? filters_size : 0, sizeof(T));
     const int64_t inputs_size = tile_points * input_layout.point_stride;
     const size_t inputs_at =
@@ -281,25 +246,17 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     const PointsLayout<T> products_layout(plan.tiles, groups.most_lanes());
     const size_t products_at = own.add(tile_points * products_layout.point_stride, sizeof(T));
     const size_t packed_at = own.add(taps * taps * lines_together * panels.most_lanes(), sizeof(T));
-    const int64_t most_panels = divide_up(panels.count(), groups.count());
-    const int64_t own_filters_size = most_panels * panel_stride<T>(panels, points, lines_together);
+    const int64_t own_filters_size = group_stride<T>(groups, points, lines_together);
     const size_t own_filters_at = own.add(plan.filters_first ? 0 : own_filters_size, sizeof(T));
-    const size_t x_at = own.add(plan.tiles, sizeof(int64_t));
-    const size_t y_at = own.add(plan.tiles, sizeof(int64_t));
     const size_t own_at = memory.add(team, own.bytes());
     const Scratch scratch(memory.bytes());
     const auto array = [&](size_t at) { return reinterpret_cast<T*>(scratch.data() + at); };
     const auto workspace = [&](int thread) {
         const size_t mine = own_at + size_t(thread) * own.bytes();
-        return Workspace<T>{array(mine + own_inputs_at),
-                            array(mine + products_at),
-                            array(mine + packed_at),
-                            array(mine + own_filters_at),
-                            reinterpret_cast<int64_t*>(scratch.data() + mine + x_at),
-                            reinterpret_cast<int64_t*>(scratch.data() + mine + y_at)};
+        return Workspace<T>{array(mine + own_inputs_at), array(mine + products_at),
+                            array(mine + packed_at), array(mine + own_filters_at)};
     };
     panels.pack_bias(bias, array(bias_at));
-    std::fill_n(array(zeros_at), panels.most_lanes(), T(0));
     T* filters = array(filters_at);
     T* inputs = array(inputs_at);
     const TiledImages<T> images = {x,      part.height, part.width, part.channels, grid,
@@ -308,19 +265,12 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         const auto input = [&](const ToPoints<T>& tile) { kernels.winograd_input(points, tile); };
         images.to_points(0, channels, first, last, points, input, input_layout, to);
     };
-    std::vector<PanelPlace> places;
-    places.reserve(size_t(panels.count()));
-    for (int64_t group = 0; group < groups.count(); ++group) {
-        for (int64_t panel = groups.first(group); panel < groups.first(group + 1); ++panel) {
-            const int64_t lanes = panels.lanes(panel);
-            places.push_back({lanes, panels.lanes_before(panel) - groups.begin(group),
-                              panels.vectors(panel),
-                              even_size(channels, chunk_bytes / (lanes * int64_t(sizeof(T))))});
-        }
-    }
-    const Product<T> product = {
-        kernels, part,          points, taps,           output_size,     grid,       panels,
-        groups,  places.data(), weight, array(bias_at), array(zeros_at), activation, y};
+    const std::vector<int> panel_vectors = panels.vectors();
+    const Product<T> product = {kernels, part,           points,
+                                taps,    output_size,    grid,
+                                panels,  groups,         panel_vectors.data(),
+                                weight,  array(bias_at), activation,
+                                y};
 
     const int64_t pieces = product.pieces();
     const int64_t filter_tasks = plan.filters_first ? panels.count() * pieces : 0;
@@ -329,9 +279,8 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         if (task < filter_tasks) {
             const int64_t panel = task / pieces;
             const auto piece = product.piece(task % pieces);
-            T* to = filters + panel * filters_stride +
-                    product.first_channel(piece) * panels.lanes(panel);
-            product.transform_filters(panel, piece, channels, workspace(thread).packed, to);
+            product.transform_filters(panel, piece, 0, channels, workspace(thread).packed,
+                                      filters + groups.of(panel) * filters_stride);
         } else {
             const int64_t first = (task - filter_tasks) * fewest_tiles;
             transform_inputs(first, std::min(grid.count(), first + fewest_tiles),
@@ -345,7 +294,7 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         const int64_t first = task % plan.blocks * plan.tiles;
         const int64_t last = std::min(grid.count(), first + plan.tiles);
         const auto run = [&](int64_t group, const T* from) {
-            const T* points = filters + groups.first(group) * filters_stride;
+            const T* points = filters + group * filters_stride;
             if (!product.run(first, last, group, from, input_layout,
                              plan.filters_first ? points : nullptr, mine)) {
                 finite = false;

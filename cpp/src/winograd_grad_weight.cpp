@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 #include "instruction_set.h"
 #include "panels.h"
@@ -49,7 +50,7 @@ Range range_of(const Ranges& ranges, int64_t channels, const Panels& panels, int
 template <class T>
 struct Sum {
     const Kernels<T>& kernels;
-    const Panels& panels;
+    const int* panel_vectors;  // of all panels
     int points, taps;
     TiledImages<T> x, dy;
 
@@ -64,32 +65,29 @@ struct Sum {
         const auto filter = [&](const ToPoints<T>& tile) {
             kernels.winograd_filter(points, taps, tile);
         };
-        const int64_t tile_points = int64_t(points) * points;
-        OuterProduct<T> product = {};
-        product.images = product.rows = 1;
-        product.x_stride = x_layout.tile_stride;
-        product.dy_stride = dy_layout.tile_stride;
-        product.dw_stride = range.lanes;
-        product.tile_rows = range.channels;
+        PointSums<T> point_sums = {};
+        point_sums.x = inputs;
+        point_sums.x_point_stride = x_layout.point_stride;
+        point_sums.x_tile_stride = x_layout.tile_stride;
+        point_sums.dy = deltas;
+        point_sums.dy_point_stride = dy_layout.point_stride;
+        point_sums.dy_tile_stride = dy_layout.tile_stride;
+        point_sums.dw = sums;
+        point_sums.dw_point_stride = filter_stride<T>(range.channels, range.lanes);
+        point_sums.dw_stride = range.lanes;
+        point_sums.points = int64_t(points) * points;
+        point_sums.channels = range.channels;
+        point_sums.panel_vectors = panel_vectors + range.first_panel;
+        point_sums.panels = range.last_panel - range.first_panel;
         for (int64_t begin = first; begin < last; begin += block_tiles) {
             const int64_t end = std::min(last, begin + block_tiles);
             x.to_points(range.first_channel, range.channels, begin, end, points, input, x_layout,
                         inputs);
             dy.to_points(range.first_lane, out_channels, begin, end, taps, filter, dy_layout,
                          deltas, bias);
-            product.columns = end - begin;
-            product.overwrite = begin == first;
-            for (int64_t point = 0; point < tile_points; ++point) {
-                product.x = inputs + point * x_layout.point_stride;
-                for (int64_t panel = range.first_panel; panel < range.last_panel; ++panel) {
-                    const int64_t lane = panels.lanes_before(panel) - range.first_lane;
-                    product.dy = deltas + point * dy_layout.point_stride + lane;
-                    product.dw =
-                        sums + point * filter_stride<T>(range.channels, range.lanes) + lane;
-                    product.vectors = panels.vectors(panel);
-                    kernels.outer_product(product);
-                }
-            }
+            point_sums.tiles = end - begin;
+            point_sums.accumulate = begin > first;
+            kernels.sum_points(point_sums);
         }
     }
 };
@@ -169,7 +167,8 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
         points, taps,         shape.pad_top, shape.pad_left,    shape.stride_h};
     const TiledImages<T> deltas = {
         dy, shape.out_height, shape.out_width, shape.out_channels, grid, points, taps, 0, 0, 1};
-    const Sum<T> sum = {kernels, panels, points, taps, images, deltas};
+    const std::vector<int> panel_vectors = panels.vectors();
+    const Sum<T> sum = {kernels, panel_vectors.data(), points, taps, images, deltas};
     parallel_for(tasks, team, [&](int64_t task, int thread) {
         const int64_t slot = task / ranges.count();
         const Range range = range_of(ranges, channels, panels, task % ranges.count());

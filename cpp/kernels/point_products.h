@@ -1,0 +1,226 @@
+// The products in the middle of Winograd's algorithm: a small matrix product for each point. With
+// few channels each of them is short, so what a call costs beside its multiplications is paid once
+// for all points. The register tiles are correlate_tile's.
+#pragma once
+
+#include "correlate_tile.h"
+
+namespace rot180 {
+namespace {
+
+// Rows of a register tile: those of correlate_tiles, and with one vector a few more, since no row
+// needs a pointer of its own here.
+constexpr int product_rows(int vectors) {
+    if (vectors > 1) return tile_pixels(vectors);
+    return vector_registers == 32 ? 16 : 12;
+}
+
+// The lines of a panel that all tiles read before the next ones: so many stay in a first-level
+// cache.
+constexpr int64_t chunk_bytes = 24 * 1024;
+
+// Rows `stride` apart, of which every fourth one has a pointer: from there, the distances to the
+// other three are operands of the instructions that read them.
+template <class T, int ROWS>
+class RowsOf {
+ public:
+    RowsOf(const T* first, int64_t stride) : once_(stride * int64_t(sizeof(T))) {
+        // Here and below, hides how these are related, as in correlate_tile.
+        asm("" : "+r"(once_));
+        thrice_ = 3 * once_;
+        asm("" : "+r"(thrice_));
+        const char* fourth = reinterpret_cast<const char*>(first);
+#pragma GCC unroll 4
+        for (int i = 0; i < (ROWS + 3) / 4; ++i) {
+            fourth_[i] = fourth;
+            fourth += 4 * once_;
+            asm("" : "+r"(fourth_[i]));
+        }
+    }
+
+    // Element `at` of row i.
+    __attribute__((always_inline)) T operator()(int i, int64_t at) const {
+        const int64_t row = i % 4 == 3 ? thrice_ : i % 4 * once_;
+        T value;
+        memcpy(&value, fourth_[i / 4] + row + at * int64_t(sizeof(T)), sizeof value);
+        return value;
+    }
+
+ private:
+    const char* fourth_[(ROWS + 3) / 4];
+    int64_t once_, thrice_;
+};
+
+// The accumulators of a register tile, whose rows lie `stride` apart in memory.
+template <class T, int ROWS, int VECTORS>
+struct Accumulators {
+    Vector<T> sum[ROWS][VECTORS] = {};
+
+    __attribute__((always_inline)) void load_from(const T* from, int64_t stride) {
+#pragma GCC unroll 16
+        for (int i = 0; i < ROWS; ++i, from += stride) {
+#pragma GCC unroll 16
+            for (int j = 0; j < VECTORS; ++j) sum[i][j] = load(from + j * width<T>);
+        }
+    }
+    __attribute__((always_inline)) void store_to(T* to, int64_t stride) const {
+        // Hides that these are the rows of load_from, whose pointers would else be kept until now.
+        asm("" : "+r"(to));
+#pragma GCC unroll 16
+        for (int i = 0; i < ROWS; ++i, to += stride) {
+#pragma GCC unroll 16
+            for (int j = 0; j < VECTORS; ++j) store(to + j * width<T>, sum[i][j]);
+        }
+    }
+    // sum[i] += value(i) * line
+    template <class Value>
+    __attribute__((always_inline)) void add(const Value& value, const T* line) {
+        Vector<T> vectors[VECTORS];
+#pragma GCC unroll 16
+        for (int j = 0; j < VECTORS; ++j) vectors[j] = load(line + j * width<T>);
+#pragma GCC unroll 16
+        for (int i = 0; i < ROWS; ++i) {
+            const Vector<T> factor = broadcast(value(i));
+#pragma GCC unroll 16
+            for (int j = 0; j < VECTORS; ++j) sum[i][j] += factor * vectors[j];
+        }
+    }
+};
+
+// y[t] = start + sum over c of x[t, c] * weight[c], of ROWS tiles and one panel.
+template <class T, int ROWS, int VECTORS>
+void multiply_tile(const T* x, int64_t x_stride, const T* weight, int64_t channels, T* y,
+                   int64_t y_stride, bool accumulate) {
+    Accumulators<T, ROWS, VECTORS> tile;
+    if (accumulate) tile.load_from(y, y_stride);
+    const RowsOf<T, ROWS> rows(x, x_stride);
+#pragma GCC unroll 4
+    for (int64_t c = 0; c < channels; ++c) {
+        tile.add([&](int i) { return rows(i, c); }, weight);
+        weight += VECTORS * width<T>;
+    }
+    tile.store_to(y, y_stride);
+}
+
+// dw[c] = start + sum over t of x[t, c] * dy[t], of ROWS channels and one panel.
+template <class T, int ROWS, int VECTORS>
+void sum_tile(const T* x, int64_t x_stride, const T* dy, int64_t dy_stride, int64_t tiles, T* dw,
+              int64_t dw_stride, bool accumulate) {
+    Accumulators<T, ROWS, VECTORS> tile;
+    if (accumulate) tile.load_from(dw, dw_stride);
+    for (int64_t t = 0; t < tiles; ++t) {
+        tile.add([&](int i) { return x[i]; }, dy);
+        x += x_stride;
+        dy += dy_stride;
+    }
+    tile.store_to(dw, dw_stride);
+}
+
+// body(Count<rows>) for exactly `rows` rows, at most ROWS.
+template <int ROWS, class Body>
+__attribute__((always_inline)) inline void with_rows(int rows, const Body& body) {
+    if constexpr (ROWS > 0) {
+        if (rows == ROWS) {
+            body(Count<ROWS>{});
+        } else {
+            with_rows<ROWS - 1>(rows, body);
+        }
+    }
+}
+
+// body(Count<rows>, first) for `count` rows in as few register tiles as will do, as even as
+// possible.
+template <int ROWS, class Body>
+__attribute__((always_inline)) inline void for_rows(int64_t count, const Body& body) {
+    const int size = int(count), tiles = (size + ROWS - 1) / ROWS;
+    int left = tiles > 0 ? size % tiles : 0;  // so many tiles have a row more
+    const int rows = tiles > 0 ? size / tiles : 0;
+    for (int first = 0; first < size;) {
+        const int some = rows + (left > 0);
+        --left;
+        with_rows<ROWS>(some, [&](auto fixed) { body(fixed, first); });
+        first += some;
+    }
+}
+
+template <class T, int VECTORS>
+void multiply_panel(const PointProducts<T>& products, const T* x, const T* weight, T* y) {
+    constexpr int64_t lanes = VECTORS * width<T>;
+    constexpr int64_t most_lines = chunk_bytes / (lanes * int64_t(sizeof(T)));
+    const int64_t channels = products.channels;
+    const int64_t chunks = (channels + most_lines - 1) / most_lines;
+    const int64_t lines = chunks == 1 ? channels : (channels + chunks - 1) / chunks;
+    for (int64_t c = 0; c < channels; c += lines) {
+        const int64_t some = channels - c < lines ? channels - c : lines;
+        for_rows<product_rows(VECTORS)>(products.tiles, [&](auto rows, int64_t first) {
+            multiply_tile<T, rows, VECTORS>(x + first * products.x_tile_stride + c,
+                                            products.x_tile_stride, weight + c * lanes, some,
+                                            y + first * products.y_tile_stride,
+                                            products.y_tile_stride, products.accumulate || c > 0);
+        });
+    }
+}
+
+template <class T, int VECTORS>
+void sum_panel(const PointSums<T>& sums, const T* x, const T* dy, T* dw) {
+    for_rows<product_rows(VECTORS)>(sums.channels, [&](auto rows, int64_t first) {
+        sum_tile<T, rows, VECTORS>(x + first, sums.x_tile_stride, dy, sums.dy_tile_stride,
+                                   sums.tiles, dw + first * sums.dw_stride, sums.dw_stride,
+                                   sums.accumulate);
+    });
+}
+
+// body(Count<vectors>) for a panel of one to max_vectors.
+template <class Body>
+__attribute__((always_inline)) inline void with_vectors(int vectors, const Body& body) {
+    if (vectors == 1) return body(Count<1>{});
+    if (vectors == 2) return body(Count<2>{});
+    if constexpr (max_vectors == 4) {
+        if (vectors == 3) return body(Count<3>{});
+        body(Count<4>{});
+    }
+}
+
+template <class T>
+void multiply_points(const PointProducts<T>& products) {
+    const T* x = products.x;
+    const T* panels = products.weight;
+    T* to = products.y;
+    for (int64_t point = 0; point < products.points; ++point) {
+        const T* weight = panels;
+        T* y = to;
+        for (int64_t panel = 0; panel < products.panels; ++panel) {
+            const int vectors = products.panel_vectors[panel];
+            with_vectors(vectors,
+                         [&](auto fixed) { multiply_panel<T, fixed>(products, x, weight, y); });
+            weight += products.channels * vectors * width<T>;
+            y += vectors * width<T>;
+        }
+        x += products.x_point_stride;
+        panels += products.weight_point_stride;
+        to += products.y_point_stride;
+    }
+}
+
+template <class T>
+void sum_points(const PointSums<T>& sums) {
+    const T* x = sums.x;
+    const T* from = sums.dy;
+    T* to = sums.dw;
+    for (int64_t point = 0; point < sums.points; ++point) {
+        const T* dy = from;
+        T* dw = to;
+        for (int64_t panel = 0; panel < sums.panels; ++panel) {
+            const int vectors = sums.panel_vectors[panel];
+            with_vectors(vectors, [&](auto fixed) { sum_panel<T, fixed>(sums, x, dy, dw); });
+            dy += vectors * width<T>;
+            dw += vectors * width<T>;
+        }
+        x += sums.x_point_stride;
+        from += sums.dy_point_stride;
+        to += sums.dw_point_stride;
+    }
+}
+
+}  // namespace
+}  // namespace rot180
