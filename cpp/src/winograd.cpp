@@ -190,20 +190,21 @@ struct Product {
         tile.channels = std::min(part.group_out - groups.begin(group), groups.lanes(group));
         tile.row_stride = part.y_row_stride;
         tile.column_stride = part.y_column_stride;
-        const auto place = [&](int64_t index) {
-            return y + part.y_offset + groups.begin(group) +
-                   grid.image(index) * part.y_image_stride +
-                   output_size * (grid.row(index) * part.y_row_stride +
-                                  grid.column(index) * part.y_column_stride);
+        const auto place = [&](const TileAt& at) {
+            return y + part.y_offset + groups.begin(group) + at.image * part.y_image_stride +
+                   output_size * (at.row * part.y_row_stride + at.column * part.y_column_stride);
         };
         bool finite = true;
+        TileAt at = grid.at(first);
         for (int64_t index = first; index < last; ++index) {
-            const int64_t i = grid.row(index), j = grid.column(index);
+            const TileAt next = grid.after(at);
             tile.from = products + (index - first) * layout.tile_stride;
-            tile.rows = std::min<int64_t>(output_size, part.out_rows - i * output_size);
-            tile.columns = std::min<int64_t>(output_size, part.out_columns - j * output_size);
-            tile.to = place(index);
-            tile.next_to = index + 1 < last ? place(index + 1) : nullptr;
+            tile.rows = std::min<int64_t>(output_size, part.out_rows - at.row * output_size);
+            tile.columns =
+                std::min<int64_t>(output_size, part.out_columns - at.column * output_size);
+            tile.to = place(at);
+            tile.next_to = index + 1 < last ? place(next) : nullptr;
+            at = next;
             finite &= kernels.winograd_output(points, output_size, tile);
             for (int64_t row = 0; row < tile.rows; ++row) {
                 after_kernel(kernels, activation, tile.columns, tile.channels, tile.column_stride,

@@ -33,6 +33,11 @@ int64_t filter_stride(int64_t channels, int64_t lanes) {
     return channels * lanes + line_size<T>;
 }
 
+// Which tile of a grid.
+struct TileAt {
+    int64_t image, row, column;
+};
+
 // Tiles of all images in the order of memory, numbered from 0.
 struct TileGrid {
     int64_t images, rows, columns;
@@ -43,9 +48,20 @@ struct TileGrid {
           columns(divide_up(out_columns, tile_size)) {}
 
     int64_t count() const { return images * rows * columns; }
-    int64_t image(int64_t index) const { return index / (rows * columns); }
-    int64_t row(int64_t index) const { return index / columns % rows; }
-    int64_t column(int64_t index) const { return index % columns; }
+    TileAt at(int64_t index) const {
+        return {index / (rows * columns), index / columns % rows, index % columns};
+    }
+    // The one behind it; divisions would take longer than a tile's transform of few channels.
+    TileAt after(TileAt tile) const {
+        if (++tile.column == columns) {
+            tile.column = 0;
+            if (++tile.row == rows) {
+                tile.row = 0;
+                ++tile.image;
+            }
+        }
+        return tile;
+    }
 };
 
 // Dense NHWC images whose tiles go to points, all phases of stride * stride as channels side by
@@ -85,7 +101,9 @@ struct TiledImages {
         const int64_t down = phase / stride - top, right = phase % stride - left;
         // Of a tile's pixels, the first one from `at` on that is not before `edge`.
         const auto first_from = [&](int64_t at, int64_t edge) {
-            return edge > at ? std::min(size, divide_up(edge - at, stride)) : 0;
+            if (edge <= at) return int64_t(0);
+            if (edge - at >= size * stride) return size;
+            return divide_up(edge - at, stride);
         };
         ToPoints<T> tile = {};
         tile.from = values.dy + first_channel;
@@ -97,22 +115,24 @@ struct TiledImages {
         tile.channels = count;
         tile.point_stride = layout.point_stride;
         tile.sum = sum;
+        const auto row = [&](const TileAt& at) { return at.row * step * stride + down; };
+        const auto column = [&](const TileAt& at) { return at.column * step * stride + right; };
         // Where a tile's first pixel lies in memory, or would.
-        const auto origin = [&](int64_t index) {
-            const int64_t h = grid.row(index) * step * stride + down;
-            const int64_t w = grid.column(index) * step * stride + right;
-            return ((grid.image(index) * height + h) * width + w) * channels;
+        const auto origin = [&](const TileAt& at) {
+            return ((at.image * height + row(at)) * width + column(at)) * channels;
         };
+        TileAt at = grid.at(first);
         for (int64_t index = first; index < last; ++index) {
-            const int64_t h = grid.row(index) * step * stride + down;
-            const int64_t w = grid.column(index) * step * stride + right;
+            const TileAt next = grid.after(at);
+            const int64_t h = row(at), w = column(at);
             tile.first_row = first_from(h, 0);
             tile.last_row = first_from(h, height);
             tile.first_column = first_from(w, 0);
             tile.last_column = first_from(w, width);
-            tile.from_at = origin(index);
-            tile.next_at = index + 1 < last ? origin(index + 1) : tile.from_at;
+            tile.from_at = origin(at);
+            tile.next_at = index + 1 < last ? origin(next) : tile.from_at;
             tile.to = to + (index - first) * layout.tile_stride;
+            at = next;
             transform(tile);
         }
     }
