@@ -27,6 +27,33 @@ static_assert(tile_pixels(1) <= most_tile_pixels && tile_pixels(2) <= most_tile_
                   tile_pixels(3) <= most_tile_pixels && tile_pixels(4) <= most_tile_pixels,
               "drivers count on it");
 
+// Hides how pointers are related: each then stays in a register of its own, where the compiler
+// would work out one from another at each step, or address both by a common index. An instruction
+// that reads memory through an index counts as two on many processors.
+template <class T>
+__attribute__((always_inline)) inline void keep_in_register(const T*& pointer) {
+    asm("" : "+r"(pointer));
+}
+
+// `count` steps, most of them in fours: step(i) is the i-th one from where advance(n) last moved
+// to, n steps further on. So i, known to the compiler, becomes part of an address.
+template <class Step, class Advance>
+__attribute__((always_inline)) inline void for_steps(int64_t count, const Step& step,
+                                                     const Advance& advance) {
+    for (int64_t fours = count / 4; fours > 0; --fours) {
+        step(0), step(1), step(2), step(3);
+        advance(4);
+    }
+    if (count & 2) {
+        step(0), step(1);
+        advance(2);
+    }
+    if (count & 1) {
+        step(0);
+        advance(1);
+    }
+}
+
 template <class T, int PIXELS, int VECTORS>
 inline void correlate_tile(const CorrelateTiles<T>& tiles, const int64_t* x_at,
                            const int64_t* y_at) {
@@ -60,12 +87,9 @@ inline void correlate_tile(const CorrelateTiles<T>& tiles, const int64_t* x_at,
 #pragma GCC unroll 16
         for (int i = 0; i < PIXELS; ++i) {
             window[i] = tiles.x + x_at[i] + run.offset;
-            // Hides how the pointers are related: each then stays in a register of its own, where
-            // the compiler would work out one from another at each step.
-            asm("" : "+r"(window[i]));
+            keep_in_register(window[i]);
         }
-#pragma GCC unroll 4
-        for (int64_t c = 0; c < run.length; ++c) {
+        const auto step = [&](int c) __attribute__((always_inline)) {
             Vector<T> line[VECTORS];
 #pragma GCC unroll 16
             for (int j = 0; j < VECTORS; ++j) line[j] = load(weight + (c * VECTORS + j) * W);
@@ -75,8 +99,15 @@ inline void correlate_tile(const CorrelateTiles<T>& tiles, const int64_t* x_at,
 #pragma GCC unroll 16
                 for (int j = 0; j < VECTORS; ++j) sum[i][j] += value * line[j];
             }
-        }
-        weight += run.length * VECTORS * W;
+        };
+        for_steps(run.length, step, [&](int steps) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+            for (int i = 0; i < PIXELS; ++i) {
+                window[i] += steps;
+                keep_in_register(window[i]);
+            }
+            weight += steps * VECTORS * W;
+        });
     }
 
     if (tiles.activation != Activation::none) {

@@ -8,48 +8,9 @@
 namespace rot180 {
 namespace {
 
-// Rows of a register tile: those of correlate_tiles, and with one vector a few more, since no row
-// needs a pointer of its own here.
-constexpr int product_rows(int vectors) {
-    if (vectors > 1) return tile_pixels(vectors);
-    return vector_registers == 32 ? 16 : 12;
-}
-
 // The lines of a panel that all tiles read before the next ones: so many stay in a first-level
 // cache.
 constexpr int64_t chunk_bytes = 24 * 1024;
-
-// Rows `stride` apart, of which every fourth one has a pointer: from there, the distances to the
-// other three are operands of the instructions that read them.
-template <class T, int ROWS>
-class RowsOf {
- public:
-    RowsOf(const T* first, int64_t stride) : once_(stride * int64_t(sizeof(T))) {
-        // Here and below, hides how these are related, as in correlate_tile.
-        asm("" : "+r"(once_));
-        thrice_ = 3 * once_;
-        asm("" : "+r"(thrice_));
-        const char* fourth = reinterpret_cast<const char*>(first);
-#pragma GCC unroll 4
-        for (int i = 0; i < (ROWS + 3) / 4; ++i) {
-            fourth_[i] = fourth;
-            fourth += 4 * once_;
-            asm("" : "+r"(fourth_[i]));
-        }
-    }
-
-    // Element `at` of row i.
-    __attribute__((always_inline)) T operator()(int i, int64_t at) const {
-        const int64_t row = i % 4 == 3 ? thrice_ : i % 4 * once_;
-        T value;
-        memcpy(&value, fourth_[i / 4] + row + at * int64_t(sizeof(T)), sizeof value);
-        return value;
-    }
-
- private:
-    const char* fourth_[(ROWS + 3) / 4];
-    int64_t once_, thrice_;
-};
 
 // The accumulators of a register tile, whose rows lie `stride` apart in memory.
 template <class T, int ROWS, int VECTORS>
@@ -93,12 +54,23 @@ void multiply_tile(const T* x, int64_t x_stride, const T* weight, int64_t channe
                    int64_t y_stride, bool accumulate) {
     Accumulators<T, ROWS, VECTORS> tile;
     if (accumulate) tile.load_from(y, y_stride);
-    const RowsOf<T, ROWS> rows(x, x_stride);
-#pragma GCC unroll 4
-    for (int64_t c = 0; c < channels; ++c) {
-        tile.add([&](int i) { return rows(i, c); }, weight);
-        weight += VECTORS * width<T>;
+    const T* row[ROWS];
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i, x += x_stride) {
+        row[i] = x;
+        keep_in_register(row[i]);
     }
+    const auto step = [&](int c) __attribute__((always_inline)) {
+        tile.add([&](int i) { return row[i][c]; }, weight + c * VECTORS * width<T>);
+    };
+    for_steps(channels, step, [&](int steps) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+        for (int i = 0; i < ROWS; ++i) {
+            row[i] += steps;
+            keep_in_register(row[i]);
+        }
+        weight += steps * VECTORS * width<T>;
+    });
     tile.store_to(y, y_stride);
 }
 
@@ -152,7 +124,7 @@ void multiply_panel(const PointProducts<T>& products, const T* x, const T* weigh
     const int64_t lines = chunks == 1 ? channels : (channels + chunks - 1) / chunks;
     for (int64_t c = 0; c < channels; c += lines) {
         const int64_t some = channels - c < lines ? channels - c : lines;
-        for_rows<product_rows(VECTORS)>(products.tiles, [&](auto rows, int64_t first) {
+        for_rows<tile_pixels(VECTORS)>(products.tiles, [&](auto rows, int64_t first) {
             multiply_tile<T, rows, VECTORS>(x + first * products.x_tile_stride + c,
                                             products.x_tile_stride, weight + c * lanes, some,
                                             y + first * products.y_tile_stride,
@@ -161,9 +133,15 @@ void multiply_panel(const PointProducts<T>& products, const T* x, const T* weigh
     }
 }
 
+// Of sum_tile, whose rows need no pointers of their own.
+constexpr int sum_rows(int vectors) {
+    if (vectors > 1) return tile_pixels(vectors);
+    return vector_registers == 32 ? 16 : 12;
+}
+
 template <class T, int VECTORS>
 void sum_panel(const PointSums<T>& sums, const T* x, const T* dy, T* dw) {
-    for_rows<product_rows(VECTORS)>(sums.channels, [&](auto rows, int64_t first) {
+    for_rows<sum_rows(VECTORS)>(sums.channels, [&](auto rows, int64_t first) {
         sum_tile<T, rows, VECTORS>(x + first, sums.x_tile_stride, dy, sums.dy_tile_stride,
                                    sums.tiles, dw + first * sums.dw_stride, sums.dw_stride,
                                    sums.accumulate);
