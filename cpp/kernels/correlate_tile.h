@@ -35,6 +35,20 @@ __attribute__((always_inline)) inline void keep_in_register(const T*& pointer) {
     asm("" : "+r"(pointer));
 }
 
+// sum[j] += value * line[j]. An instruction of AVX-512 broadcasts what it reads, so that a value
+// for two vectors is read twice rather than broadcast to a register first.
+template <class T, int VECTORS>
+__attribute__((always_inline)) inline void add_products(const T& value,
+                                                        const Vector<T> (&line)[VECTORS],
+                                                        Vector<T> (&sum)[VECTORS]) {
+#pragma GCC unroll 16
+    for (int j = 0; j < VECTORS; ++j) {
+        sum[j] += broadcast(value) * line[j];
+        // Else the compiler would read it once.
+        if (vector_bytes == 64 && VECTORS == 2) asm("" ::: "memory");
+    }
+}
+
 // `count` steps, most of them in fours: step(i) is the i-th one from where advance(n) last moved
 // to, n steps further on. So i, known to the compiler, becomes part of an address.
 template <class Step, class Advance>
@@ -94,11 +108,7 @@ inline void correlate_tile(const CorrelateTiles<T>& tiles, const int64_t* x_at,
 #pragma GCC unroll 16
             for (int j = 0; j < VECTORS; ++j) line[j] = load(weight + (c * VECTORS + j) * W);
 #pragma GCC unroll 16
-            for (int i = 0; i < PIXELS; ++i) {
-                const Vector<T> value = broadcast(window[i][c]);
-#pragma GCC unroll 16
-                for (int j = 0; j < VECTORS; ++j) sum[i][j] += value * line[j];
-            }
+            for (int i = 0; i < PIXELS; ++i) add_products(window[i][c], line, sum[i]);
         };
         for_steps(run.length, step, [&](int steps) __attribute__((always_inline)) {
 #pragma GCC unroll 16

@@ -30,11 +30,7 @@ inline void outer_product_tile(const OuterProduct<T>& product, int64_t first_row
 #pragma GCC unroll 16
                 for (int j = 0; j < VECTORS; ++j) line[j] = load(dy + j * W);
 #pragma GCC unroll 16
-                for (int i = 0; i < ROWS; ++i) {
-                    const Vector<T> value = broadcast(x[i]);
-#pragma GCC unroll 16
-                    for (int j = 0; j < VECTORS; ++j) sum[i][j] += value * line[j];
-                }
+                for (int i = 0; i < ROWS; ++i) add_products(x[i], line, sum[i]);
                 x += x_stride;
                 dy += dy_stride;
             }

@@ -33,18 +33,14 @@ struct Accumulators {
             for (int j = 0; j < VECTORS; ++j) store(to + j * width<T>, sum[i][j]);
         }
     }
-    // sum[i] += value(i) * line
+    // sum[i] += value(i) * line, value(i) being in memory
     template <class Value>
     __attribute__((always_inline)) void add(const Value& value, const T* line) {
         Vector<T> vectors[VECTORS];
 #pragma GCC unroll 16
         for (int j = 0; j < VECTORS; ++j) vectors[j] = load(line + j * width<T>);
 #pragma GCC unroll 16
-        for (int i = 0; i < ROWS; ++i) {
-            const Vector<T> factor = broadcast(value(i));
-#pragma GCC unroll 16
-            for (int j = 0; j < VECTORS; ++j) sum[i][j] += factor * vectors[j];
-        }
+        for (int i = 0; i < ROWS; ++i) add_products(value(i), vectors, sum[i]);
     }
 };
 
@@ -61,7 +57,7 @@ void multiply_tile(const T* x, int64_t x_stride, const T* weight, int64_t channe
         keep_in_register(row[i]);
     }
     const auto step = [&](int c) __attribute__((always_inline)) {
-        tile.add([&](int i) { return row[i][c]; }, weight + c * VECTORS * width<T>);
+        tile.add([&](int i) -> const T& { return row[i][c]; }, weight + c * VECTORS * width<T>);
     };
     for_steps(channels, step, [&](int steps) __attribute__((always_inline)) {
 #pragma GCC unroll 16
@@ -81,7 +77,7 @@ void sum_tile(const T* x, int64_t x_stride, const T* dy, int64_t dy_stride, int6
     Accumulators<T, ROWS, VECTORS> tile;
     if (accumulate) tile.load_from(dw, dw_stride);
     for (int64_t t = 0; t < tiles; ++t) {
-        tile.add([&](int i) { return x[i]; }, dy);
+        tile.add([&](int i) -> const T& { return x[i]; }, dy);
         x += x_stride;
         dy += dy_stride;
     }
