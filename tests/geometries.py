@@ -97,8 +97,8 @@ AWKWARD = {
 }
 
 
-# Few channels on both sides: convolutions over planes of pixels.
-PLANES = {
+# Few channels on both sides: vectors over pixels and channels alike.
+FLAT_ROWS = {
     "a channel to six": Case((5, 28, 27, 1), (5, 5, 1, 6), padding=2),
     "blocks of rows": Case((2, 90, 70, 1), (3, 4, 1, 3), padding=((2, 0), (0, 3))),
     "four channels to seven, strided": Case(

@@ -49,7 +49,7 @@ def test_any_geometry_is_within_rounding_on_reals(dtype, case, seed):
 
 # Large enough for several panels, several blocks of rows and columns, several slots.
 LARGE = {
-    **geometries.PLANES,
+    **geometries.FLAT_ROWS,
     **geometries.WINDOWS,
     "many channels": geometries.Case((3, 9, 8, 70), (3, 3, 70, 131), padding=1),
     "wide image": geometries.Case((1, 3, 450, 5), (2, 5, 5, 7), padding=2),
@@ -87,7 +87,7 @@ LARGE = {
 
 # Those of them whose dy the drivers read in different ways.
 FUSED = [
-    *geometries.PLANES,
+    *geometries.FLAT_ROWS,
     "many channels",
     "first layer",
     "one image, packed by the task",
@@ -144,7 +144,7 @@ def test_adjoint_identities(name):
 
 
 @pytest.mark.parametrize("activation", ["relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
-@pytest.mark.parametrize("name", ["plain", "groups", "depthwise", "everything", *geometries.PLANES])
+@pytest.mark.parametrize("name", ["plain", "groups", "depthwise", "everything", *geometries.FLAT_ROWS])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_fused_activation_is_the_activation_of_the_convolution(activation, name, dtype):
     case = (geometries.AWKWARD | LARGE)[name]
@@ -185,10 +185,10 @@ def test_gradients_through_the_activation(activation, name, dtype):
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
 @pytest.mark.parametrize("operand", [0, 1, 2], ids=["x", "weight", "dy"])
-@pytest.mark.parametrize("name", geometries.PLANES)
-def test_planes_do_not_spread_what_is_not_finite(name, operand, value, algorithm):
+@pytest.mark.parametrize("name", geometries.FLAT_ROWS)
+def test_flat_rows_do_not_spread_what_is_not_finite(name, operand, value, algorithm):
     algorithm("direct")
-    case = geometries.PLANES[name]
+    case = geometries.FLAT_ROWS[name]
     arrays = case.integers()
     arrays[operand].flat[arrays[operand].size // 2] = value
     x, weight, dy = arrays

@@ -17,8 +17,8 @@ from rot180 import functional
 THREADS = [1, 2, 3, 8]
 
 CASES = {
-    "planes": geometries.PLANES["a channel to six"],
-    "strided planes": geometries.PLANES["four channels to seven, strided"],
+    "flat rows": geometries.FLAT_ROWS["a channel to six"],
+    "strided flat rows": geometries.FLAT_ROWS["four channels to seven, strided"],
     "sum of windows": geometries.Case((19, 24, 23, 6), (5, 5, 6, 16), stride=(1, 2)),
     "3x3": geometries.Case((9, 30, 31, 40), (3, 3, 40, 70), padding=1),
     "strided": geometries.Case((8, 40, 41, 16), (3, 3, 16, 20), stride=2, padding=1),

@@ -49,40 +49,41 @@ struct CorrelateTiles {
     Activation activation;
 };
 
-// Pixels by planes: channel c of pixel p is data[c*stride + p].
+// Rows of outputs in which vectors run over pixels and channels alike, `row_size` values a row, at
+// least a vector; x has tap_rows - 1 rows more. Vector v begins with value v*width, the last one
+// ends with the row. With phase = v % phases, or `phases` for a last one that begins elsewhere, its
+// lane l reads of row r and column t of the taps
+//   x[(row + r)*x_row_stride + v/phases*x_period + x_at[phase] + tap_at[t] + index[phase, l]]
+// (of the last phase without the period), index being less than width. A vector may be read
+// wherever its first value is one of those.
+inline constexpr int most_flat_tap_rows = 7;
 template <class T>
-struct Planes {
-    T* data;
-    int64_t stride;
-    int64_t channels, pixels;
+struct FlatRows {
+    const T* x;
+    int64_t rows, row_size, x_row_stride;
+    int64_t phases, x_period;
+    const int64_t* x_at;   // (phases + 1)
+    const int32_t* index;  // (phases + 1, width)
+    int64_t tap_rows, taps;
+    const int64_t* tap_at;
 };
 
-// A correlation over planes. A tap reads the plane of its channel some pixels further on:
-//   y[k*y_stride + p] = activation(bias[k] + sum over taps t of
-//       x[tap_at[t] + p] * weight[t*filters + k])
-// for p < pixels, a multiple of `width`. bias may be null; activation as above.
+// y = activation(bias + sum over taps of x * weight), weight being (phases + 1, taps, tap_rows,
+// width), bias (phases + 1, width). activation as above.
 template <class T>
-struct CorrelatePlanes {
-    const T* x;
-    const int64_t* tap_at;
-    int64_t taps, filters;
+struct FlatCorrelation {
     const T* weight;
     const T* bias;
     Activation activation;
     T* y;
-    int64_t y_stride, pixels;
+    int64_t y_row_stride;
 };
 
-// Its weight gradient, lane by lane:
-//   sums[(t*filters + k)*width + l] += sum over p = l modulo width of
-//       x[tap_at[t] + p] * dy[k*dy_stride + p]
+// Its weight gradient, lane by lane: sums, as weight, grow by x * dy. dy has no gaps between rows,
+// and tap_rows - 1 rows of zeros before and behind, the first of which it points to.
 template <class T>
-struct PlanesGrad {
-    const T* x;
-    const int64_t* tap_at;
-    int64_t taps, filters;
+struct FlatGradient {
     const T* dy;
-    int64_t dy_stride, pixels;
     T* sums;
 };
 
@@ -401,11 +402,8 @@ struct Kernels {
     // steps a run. A run's last step covers its last `width` values, with zeros for those that the
     // step before had.
     void (*correlate_few)(const CorrelateTiles<T>&);
-    void (*correlate_planes)(const CorrelatePlanes<T>&);
-    void (*planes_grad_weight)(const PlanesGrad<T>&);
-    // Pixels `pixel_stride` apart to planes, and planes to pixels side by side.
-    void (*to_planes)(const T* pixels, int64_t pixel_stride, const Planes<T>&);
-    void (*from_planes)(const Planes<T>&, T* pixels);
+    void (*correlate_flat_rows)(const FlatRows<T>&, const FlatCorrelation<T>&);
+    void (*add_flat_gradient)(const FlatRows<T>&, const FlatGradient<T>&);
     // Vectors of outputs [first, last) if they lie together, else outputs.
     void (*correlate_few_pixels)(const FewPixels<T>&, int64_t first, int64_t last);
     // Inputs [first, last).

@@ -9,12 +9,12 @@
 #include "depthwise_row.h"
 #include "dropout.h"
 #include "few_pixels.h"
+#include "flat_row.h"
 #include "kernels.h"
 #include "loss.h"
 #include "optim_step.h"
 #include "outer_product.h"
 #include "pack_lines.h"
-#include "planes.h"
 #include "point_products.h"
 #include "pool_row.h"
 #include "resample_row.h"
@@ -34,10 +34,8 @@ constexpr Kernels<T> kernels() {
         pack_lines<T>,
         correlate_tiles<T>,
         correlate_few<T>,
-        correlate_planes<T>,
-        planes_grad_weight<T>,
-        to_planes<T>,
-        from_planes<T>,
+        correlate_flat_rows<T>,
+        add_flat_gradient<T>,
         correlate_few_pixels<T>,
         few_pixels_grad_weight<T>,
         outer_product<T>,

@@ -77,6 +77,18 @@ inline void store_as(To* to, From value) {
     }
 }
 
+// Keeps a vector in a register where the compiler would read it again for each use.
+template <class V>
+__attribute__((always_inline)) inline void keep_vector(V& value) {
+#if defined(__x86_64__)
+    asm("" : "+v"(value));
+#elif defined(__aarch64__)
+    asm("" : "+w"(value));
+#else
+    (void)value;
+#endif
+}
+
 // The first `lanes` lanes, fewer than a vector has: pieces of fixed sizes, because a copy of
 // variable size would be a call.
 template <class T>

@@ -6,10 +6,10 @@
 #include "depthwise.h"
 #include "exact_grad_weight.h"
 #include "few_pixels.h"
+#include "flat_rows.h"
 #include "instruction_set.h"
 #include "panels.h"
 #include "parallel.h"
-#include "planes.h"
 #include "rot180/conv2d.h"
 #include "scratch.h"
 #include "window.h"
@@ -429,8 +429,8 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     }
     const Conv2dShape shape = flattened(given);
     if (few_pixels_grad_weight(shape, x, dy, dweight, dbias)) return;
-    if (planes_pay<T>(Pass::grad_weight, forward_correlation(shape)) &&
-        grad_weight_by_planes(shape, x, dy, dweight, dbias)) {
+    if (flat_rows_pay<T>(Pass::grad_weight, forward_correlation(shape)) &&
+        grad_weight_by_flat_rows(shape, x, dy, dweight, dbias)) {
         return;
     }
     const Kernels<T>& kernels = rot180::kernels<T>();

@@ -7,11 +7,11 @@
 #include "depthwise.h"
 #include "epilogue.h"
 #include "few_pixels.h"
+#include "flat_rows.h"
 #include "instruction_set.h"
 #include "pack_panel.h"
 #include "panels.h"
 #include "parallel.h"
-#include "planes.h"
 #include "scratch.h"
 #include "window.h"
 
@@ -383,8 +383,8 @@ void correlate(const std::vector<Correlation>& given, const OutputGradient<T>& x
     if (parts.size() == 1 && has_few_pixels<T>(parts[0])) {
         return correlate_few_pixels(parts[0], x, weight, bias, activation, y);
     }
-    if (parts.size() == 1 && planes_pay<T>(Pass::forward, parts[0]) &&
-        correlate_by_planes(parts[0], x, weight, bias, activation, y)) {
+    if (parts.size() == 1 && flat_rows_pay<T>(Pass::forward, parts[0]) &&
+        correlate_flat_rows(parts[0], x, weight, bias, activation, y)) {
         return;
     }
 
