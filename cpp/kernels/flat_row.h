@@ -165,7 +165,7 @@ void add_flat_taps(const FlatRows<T>& rows, const FlatGradient<T>& tile, const F
 #pragma GCC unroll 8
             for (int r = 0; r < TAP_ROWS; ++r) {
                 delta[r] = load(dy + (TAP_ROWS - 1 - r) * rows.row_size);
-                keep_vector(delta[r]);
+                if (TAP_ROWS * (TAPS + 1) + 2 < vector_registers) keep_vector(delta[r]);
             }
 #pragma GCC unroll 8
             for (int t = 0; t < TAPS; ++t) {
