@@ -212,9 +212,11 @@ bool correlate_flat_rows(const Correlation& part, const OutputGradient<T>& x, co
         tile.y = y + part.y_offset + image * part.y_image_stride + first * part.y_row_stride;
         tile.y_row_stride = part.y_row_stride;
         kernels.correlate_flat_rows(rows, tile);
-        for (int64_t i = 0; i < rows.rows; ++i) {
-            after_kernel(kernels, activation, part.out_columns, plan.channels, plan.channels,
-                         tile.y + i * part.y_row_stride);
+        // Rows that follow one another are one.
+        const bool together = part.y_row_stride == plan.row_size;
+        for (int64_t i = 0; i < (together ? 1 : rows.rows); ++i) {
+            after_kernel(kernels, activation, (together ? rows.rows : 1) * part.out_columns,
+                         plan.channels, plan.channels, tile.y + i * part.y_row_stride);
         }
     });
     return true;
