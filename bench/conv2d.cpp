@@ -35,7 +35,7 @@ void add_passes(const std::string& shape, Algorithm algorithm) {
     // Each array touched once.
     const double bytes =
         double(sizeof(T)) * double(s.input_size() + s.output_size() + s.weight_size());
-    const auto add_pass = [&](const char* operation, Pass which, auto pass) {
+    const auto add_pass = [&](const char* operation, auto pass) {
         if (algorithm == Algorithm::winograd && !rot180::winograd_refuses(s).empty()) return;
         add<T>(operation, name, named.flops(), bytes, [s, pass] {
             auto memory = std::make_shared<Operands<T>>(s);
@@ -47,24 +47,20 @@ void add_passes(const std::string& shape, Algorithm algorithm) {
     };
     if (named.transposed) {
         // Its gradients are passes of the convolution.
-        add_pass("conv_transpose2d", Pass::grad_input,
-                 [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
-                     rot180::conv_transpose2d<T>(s, y, weight, bias, Activation::none, x,
-                                                 algorithm);
-                 });
+        add_pass("conv_transpose2d", [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+            rot180::conv_transpose2d<T>(s, y, weight, bias, Activation::none, x, algorithm);
+        });
         return;
     }
-    add_pass("conv2d", Pass::forward, [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+    add_pass("conv2d", [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
         rot180::conv2d<T>(s, x, weight, bias, Activation::none, y, algorithm);
     });
-    add_pass("conv2d_grad_input", Pass::grad_input,
-             [=](const Conv2dShape& s, T* x, T* y, T* weight, T*) {
-                 rot180::conv2d_grad_input<T>(s, OutputGradient<T>{y}, weight, x, algorithm);
-             });
-    add_pass("conv2d_grad_weight", Pass::grad_weight,
-             [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
-                 rot180::conv2d_grad_weight<T>(s, x, OutputGradient<T>{y}, weight, bias, algorithm);
-             });
+    add_pass("conv2d_grad_input", [=](const Conv2dShape& s, T* x, T* y, T* weight, T*) {
+        rot180::conv2d_grad_input<T>(s, OutputGradient<T>{y}, weight, x, algorithm);
+    });
+    add_pass("conv2d_grad_weight", [=](const Conv2dShape& s, T* x, T* y, T* weight, T* bias) {
+        rot180::conv2d_grad_weight<T>(s, x, OutputGradient<T>{y}, weight, bias, algorithm);
+    });
 }
 
 }  // namespace
