@@ -8,6 +8,7 @@
 #pragma once
 
 #include "activation_vector.h"
+#include "even_parts.h"
 #include "kernels.h"
 #include "vector.h"
 
@@ -141,47 +142,29 @@ inline void correlate_tile(const CorrelateTiles<T>& tiles, const int64_t* x_at,
     }
 }
 
-// The tile of exactly `pixels` pixels, at most PIXELS.
-template <class T, int PIXELS, int VECTORS>
-inline void correlate_pixels(const CorrelateTiles<T>& tiles, int64_t pixels, int64_t first) {
-    if constexpr (PIXELS > 0) {
-        if (pixels == PIXELS) {
-            correlate_tile<T, PIXELS, VECTORS>(tiles, tiles.x_at + first, tiles.y_at + first);
-        } else {
-            correlate_pixels<T, PIXELS - 1, VECTORS>(tiles, pixels, first);
-        }
-    }
-}
-
-// As few tiles as will do, and as even as possible: 7 pixels are 4 and 3, not 6 and 1, since a tile
-// of one pixel waits on every addition.
 template <class T, int VECTORS>
 void correlate_tiles_of(const CorrelateTiles<T>& tiles) {
-    constexpr int PIXELS = tile_pixels(VECTORS);
-    const int64_t count = (tiles.pixels + PIXELS - 1) / PIXELS;
+    constexpr int most = tile_pixels(VECTORS);
     // While this chunk of the panel is in use, the one behind it comes a share with each tile.
     int64_t next = 0;
     for (int64_t r = 0; r < tiles.run_count; ++r) next += tiles.runs[r].length * VECTORS * width<T>;
+    const int64_t count = (tiles.pixels + most - 1) / most;
     const int64_t share = tiles.prefetch_next ? (next + count - 1) / count : 0;
-    for (int64_t tile = 0; tile < count; ++tile) {
+    for_even_parts(tiles.pixels, most, [&](int64_t first, int size) {
         for (int64_t i = 0; i < share; i += line_size<T>) {
             prefetch_later(tiles.weight, next + i);
         }
         next += share;
-        const int64_t first = tile * tiles.pixels / count;
-        const int64_t pixels = (tile + 1) * tiles.pixels / count - first;
-        correlate_pixels<T, PIXELS, VECTORS>(tiles, pixels, first);
-    }
+        with_exactly<most>(size, [&](auto pixels) {
+            correlate_tile<T, pixels, VECTORS>(tiles, tiles.x_at + first, tiles.y_at + first);
+        });
+    });
 }
 
 template <class T>
 void correlate_tiles(const CorrelateTiles<T>& tiles) {
-    if (tiles.vectors == 1) return correlate_tiles_of<T, 1>(tiles);
-    if (tiles.vectors == 2) return correlate_tiles_of<T, 2>(tiles);
-    if constexpr (max_vectors == 4) {
-        if (tiles.vectors == 3) return correlate_tiles_of<T, 3>(tiles);
-        return correlate_tiles_of<T, 4>(tiles);
-    }
+    with_exactly<max_vectors>(tiles.vectors,
+                              [&](auto vectors) { correlate_tiles_of<T, vectors>(tiles); });
 }
 
 }  // namespace

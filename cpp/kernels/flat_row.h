@@ -10,6 +10,7 @@
 #pragma once
 
 #include "activation_vector.h"
+#include "even_parts.h"
 #include "kernels.h"
 #include "vector.h"
 
@@ -37,28 +38,6 @@ inline Vector<T> permute(Vector<T> value, Vector<IntOf<T>> index) {
 #else
     return __builtin_shuffle(value, index);
 #endif
-}
-
-// body(Count<n>) for exactly n things, at most MOST.
-template <int MOST, class Body>
-__attribute__((always_inline)) inline void with_exactly(int64_t count, const Body& body) {
-    if constexpr (MOST > 0) {
-        if (count == MOST) {
-            body(Count<MOST>{});
-        } else {
-            with_exactly<MOST - 1>(count, body);
-        }
-    }
-}
-// body(Count<n>, first) for `count` things in parts of n, at most MOST, as even as possible.
-template <int MOST, class Body>
-__attribute__((always_inline)) inline void in_even_parts(int64_t count, const Body& body) {
-    const int64_t parts = (count + MOST - 1) / MOST;
-    for (int64_t part = 0; part < parts; ++part) {
-        const int64_t first = part * count / parts;
-        with_exactly<MOST>((part + 1) * count / parts - first,
-                           [&](auto fixed) { body(fixed, first); });
-    }
 }
 
 // The vectors of one phase: where the first begins in a row of outputs and in a row of x, and what
@@ -135,8 +114,11 @@ void correlate_flat_rows(const FlatRows<T>& rows, const FlatCorrelation<T>& tile
             const FlatPhase<T> phase(rows, p);
             const T* weights = tile.weight + p * rows.taps * tap_rows * width<T>;
             const Vector<T> bias = load(tile.bias + p * width<T>);
-            in_even_parts<flat_vectors(tap_rows)>(phase.count, [&](auto vectors, int64_t first) {
-                correlate_flat<T, tap_rows, vectors>(rows, tile, phase, first, weights, bias);
+            constexpr int most = flat_vectors(tap_rows);
+            for_even_parts(phase.count, most, [&](int64_t first, int size) {
+                with_exactly<most>(size, [&](auto vectors) {
+                    correlate_flat<T, tap_rows, vectors>(rows, tile, phase, first, weights, bias);
+                });
             });
         }
     });
@@ -190,9 +172,12 @@ void add_flat_gradient(const FlatRows<T>& rows, const FlatGradient<T>& tile) {
         for (int64_t p = 0; p <= rows.phases; ++p) {
             const FlatPhase<T> phase(rows, p);
             if (phase.count == 0) continue;
-            in_even_parts<flat_taps(tap_rows)>(rows.taps, [&](auto taps, int64_t first) {
+            constexpr int most = flat_taps(tap_rows);
+            for_even_parts(rows.taps, most, [&](int64_t first, int size) {
                 T* sums = tile.sums + (p * rows.taps + first) * tap_rows * width<T>;
-                add_flat_taps<T, tap_rows, taps>(rows, tile, phase, first, sums);
+                with_exactly<most>(size, [&](auto taps) {
+                    add_flat_taps<T, tap_rows, taps>(rows, tile, phase, first, sums);
+                });
             });
         }
     });

@@ -43,37 +43,19 @@ inline void outer_product_tile(const OuterProduct<T>& product, int64_t first_row
     }
 }
 
-// The tile of exactly `rows` rows, at most ROWS.
-template <class T, int ROWS, int VECTORS>
-inline void outer_product_rows(const OuterProduct<T>& product, int64_t rows, int64_t first_row) {
-    if constexpr (ROWS > 0) {
-        if (rows == ROWS) {
-            outer_product_tile<T, ROWS, VECTORS>(product, first_row);
-        } else {
-            outer_product_rows<T, ROWS - 1, VECTORS>(product, rows, first_row);
-        }
-    }
-}
-
 template <class T, int VECTORS>
 void outer_product_of(const OuterProduct<T>& product) {
-    constexpr int ROWS = tile_pixels(VECTORS);
-    const int64_t tiles = (product.tile_rows + ROWS - 1) / ROWS;
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-        const int64_t first = tile * product.tile_rows / tiles;
-        const int64_t rows = (tile + 1) * product.tile_rows / tiles - first;
-        outer_product_rows<T, ROWS, VECTORS>(product, rows, first);
-    }
+    constexpr int most = tile_pixels(VECTORS);
+    for_even_parts(product.tile_rows, most, [&](int64_t first, int size) {
+        with_exactly<most>(
+            size, [&](auto rows) { outer_product_tile<T, rows, VECTORS>(product, first); });
+    });
 }
 
 template <class T>
 void outer_product(const OuterProduct<T>& product) {
-    if (product.vectors == 1) return outer_product_of<T, 1>(product);
-    if (product.vectors == 2) return outer_product_of<T, 2>(product);
-    if constexpr (max_vectors == 4) {
-        if (product.vectors == 3) return outer_product_of<T, 3>(product);
-        return outer_product_of<T, 4>(product);
-    }
+    with_exactly<max_vectors>(product.vectors,
+                              [&](auto vectors) { outer_product_of<T, vectors>(product); });
 }
 
 }  // namespace

@@ -84,33 +84,6 @@ void sum_tile(const T* x, int64_t x_stride, const T* dy, int64_t dy_stride, int6
     tile.store_to(dw, dw_stride);
 }
 
-// body(Count<rows>) for exactly `rows` rows, at most ROWS.
-template <int ROWS, class Body>
-__attribute__((always_inline)) inline void with_rows(int rows, const Body& body) {
-    if constexpr (ROWS > 0) {
-        if (rows == ROWS) {
-            body(Count<ROWS>{});
-        } else {
-            with_rows<ROWS - 1>(rows, body);
-        }
-    }
-}
-
-// body(Count<rows>, first) for `count` rows in as few register tiles as will do, as even as
-// possible.
-template <int ROWS, class Body>
-__attribute__((always_inline)) inline void for_rows(int64_t count, const Body& body) {
-    const int size = int(count), tiles = (size + ROWS - 1) / ROWS;
-    int left = tiles > 0 ? size % tiles : 0;  // so many tiles have a row more
-    const int rows = tiles > 0 ? size / tiles : 0;
-    for (int first = 0; first < size;) {
-        const int some = rows + (left > 0);
-        --left;
-        with_rows<ROWS>(some, [&](auto fixed) { body(fixed, first); });
-        first += some;
-    }
-}
-
 template <class T, int VECTORS>
 void multiply_panel(const PointProducts<T>& products, const T* x, const T* weight, T* y) {
     constexpr int64_t lanes = VECTORS * width<T>;
@@ -120,11 +93,14 @@ void multiply_panel(const PointProducts<T>& products, const T* x, const T* weigh
     const int64_t lines = chunks == 1 ? channels : (channels + chunks - 1) / chunks;
     for (int64_t c = 0; c < channels; c += lines) {
         const int64_t some = channels - c < lines ? channels - c : lines;
-        for_rows<tile_pixels(VECTORS)>(products.tiles, [&](auto rows, int64_t first) {
-            multiply_tile<T, rows, VECTORS>(x + first * products.x_tile_stride + c,
-                                            products.x_tile_stride, weight + c * lanes, some,
-                                            y + first * products.y_tile_stride,
-                                            products.y_tile_stride, products.accumulate || c > 0);
+        constexpr int most = tile_pixels(VECTORS);
+        for_even_parts(products.tiles, most, [&](int64_t first, int size) {
+            with_exactly<most>(size, [&](auto rows) {
+                multiply_tile<T, rows, VECTORS>(
+                    x + first * products.x_tile_stride + c, products.x_tile_stride,
+                    weight + c * lanes, some, y + first * products.y_tile_stride,
+                    products.y_tile_stride, products.accumulate || c > 0);
+            });
         });
     }
 }
@@ -137,22 +113,14 @@ constexpr int sum_rows(int vectors) {
 
 template <class T, int VECTORS>
 void sum_panel(const PointSums<T>& sums, const T* x, const T* dy, T* dw) {
-    for_rows<sum_rows(VECTORS)>(sums.channels, [&](auto rows, int64_t first) {
-        sum_tile<T, rows, VECTORS>(x + first, sums.x_tile_stride, dy, sums.dy_tile_stride,
-                                   sums.tiles, dw + first * sums.dw_stride, sums.dw_stride,
-                                   sums.accumulate);
+    constexpr int most = sum_rows(VECTORS);
+    for_even_parts(sums.channels, most, [&](int64_t first, int size) {
+        with_exactly<most>(size, [&](auto rows) {
+            sum_tile<T, rows, VECTORS>(x + first, sums.x_tile_stride, dy, sums.dy_tile_stride,
+                                       sums.tiles, dw + first * sums.dw_stride, sums.dw_stride,
+                                       sums.accumulate);
+        });
     });
-}
-
-// body(Count<vectors>) for a panel of one to max_vectors.
-template <class Body>
-__attribute__((always_inline)) inline void with_vectors(int vectors, const Body& body) {
-    if (vectors == 1) return body(Count<1>{});
-    if (vectors == 2) return body(Count<2>{});
-    if constexpr (max_vectors == 4) {
-        if (vectors == 3) return body(Count<3>{});
-        body(Count<4>{});
-    }
 }
 
 template <class T>
@@ -165,8 +133,8 @@ void multiply_points(const PointProducts<T>& products) {
         T* y = to;
         for (int64_t panel = 0; panel < products.panels; ++panel) {
             const int vectors = products.panel_vectors[panel];
-            with_vectors(vectors,
-                         [&](auto fixed) { multiply_panel<T, fixed>(products, x, weight, y); });
+            with_exactly<max_vectors>(
+                vectors, [&](auto fixed) { multiply_panel<T, fixed>(products, x, weight, y); });
             weight += products.channels * vectors * width<T>;
             y += vectors * width<T>;
         }
@@ -186,7 +154,8 @@ void sum_points(const PointSums<T>& sums) {
         T* dw = to;
         for (int64_t panel = 0; panel < sums.panels; ++panel) {
             const int vectors = sums.panel_vectors[panel];
-            with_vectors(vectors, [&](auto fixed) { sum_panel<T, fixed>(sums, x, dy, dw); });
+            with_exactly<max_vectors>(vectors,
+                                      [&](auto fixed) { sum_panel<T, fixed>(sums, x, dy, dw); });
             dy += vectors * width<T>;
             dw += vectors * width<T>;
         }

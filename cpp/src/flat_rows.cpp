@@ -13,9 +13,9 @@ namespace {
 
 // Shorter vectors are well filled by few channels, too.
 constexpr int64_t narrowest_vector = 8;
-// Outputs of a block of rows, about: with their window of x they should stay in a first-level
+// Outputs of a block of rows, about: with their window of x they should stay in a second-level
 // cache.
-constexpr int64_t block_outputs = 6 * 1024;
+constexpr int64_t block_outputs = 16 * 1024;
 constexpr int64_t plenty_of_tasks = 16;
 constexpr int64_t largest_slot = int64_t(1) << 15;  // elements of a gradient's partial sums
 
@@ -136,8 +136,9 @@ bool flat_rows_pay(Pass pass, const Correlation& part) {
         return false;
     }
     const FlatPlan plan(part, width);
-    if (plan.row_size < width || !plan.within_reach() || plan.weights(part) > largest_slot)
+    if (plan.row_size < width || !plan.within_reach() || plan.weights(part) > largest_slot) {
         return false;
+    }
     // For each output pixel, in the time of a multiply-add from memory: here a permutation comes
     // with those of one column of taps.
     const double taps = double(plan.taps * part.tap_rows);
