@@ -97,7 +97,8 @@ AWKWARD = {
 }
 
 
-# Few channels on both sides: vectors over pixels and channels alike.
+# Few channels on both sides: vectors along a row, over pixels and channels alike. "strided" and
+# "dilated" ones, whose rows of taps lie apart, are computed as others are.
 FLAT_ROWS = {
     "a channel to six": Case((5, 28, 27, 1), (5, 5, 1, 6), padding=2),
     "blocks of rows": Case((2, 90, 70, 1), (3, 4, 1, 3), padding=((2, 0), (0, 3))),
@@ -107,6 +108,14 @@ FLAT_ROWS = {
     "dilated, a remainder": Case((3, 26, 31, 3), (3, 3, 3, 3), (3, 2), 1, dilation=(2, 3)),
     "padding beyond the kernel": Case((2, 17, 18, 2), (3, 5, 2, 5), padding=((7, 4), (9, 6))),
     "two channels of float64": Case((9, 20, 19, 2), (3, 3, 2, 2), padding=1),
+    "ten filters": Case((3, 26, 26, 1), (3, 3, 1, 10)),
+    "three channels to twelve": Case((2, 33, 31, 3), (3, 3, 3, 12), padding=1),
+    "seven rows of taps": Case((2, 40, 37, 1), (7, 5, 1, 6), padding=3),
+    "strides and dilation along rows": Case(
+        (2, 20, 61, 1), (2, 3, 1, 5), stride=(1, 3), padding=1, dilation=(1, 2)
+    ),
+    "whole vectors": Case((2, 20, 32, 2), (3, 3, 2, 6), padding=1),
+    "one row of taps": Case((4, 9, 30, 1), (1, 4, 1, 7), padding=((0, 0), (2, 1))),
 }
 
 # Input gradients that are summed up from windows: few channels, enough images.

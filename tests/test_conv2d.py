@@ -144,7 +144,9 @@ def test_adjoint_identities(name):
 
 
 @pytest.mark.parametrize("activation", ["relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
-@pytest.mark.parametrize("name", ["plain", "groups", "depthwise", "everything", *geometries.FLAT_ROWS])
+@pytest.mark.parametrize(
+    "name", ["plain", "groups", "depthwise", "everything", *geometries.FLAT_ROWS]
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_fused_activation_is_the_activation_of_the_convolution(activation, name, dtype):
     case = (geometries.AWKWARD | LARGE)[name]
