@@ -4,7 +4,6 @@
 #include <atomic>
 #include <vector>
 
-#include "blocks.h"
 #include "epilogue.h"
 #include "instruction_set.h"
 #include "pack_panel.h"
