@@ -17,9 +17,8 @@ from rot180.io import PathLike
 # What zipfile raises where the bytes of an archive are not what they should be.
 DAMAGED = (
     EOFError,
-    NotImplementedError,
     OSError,
-    RuntimeError,
+    RuntimeError,  # and NotImplementedError, which is one
     UnicodeDecodeError,
     struct.error,
     zlib.error,
