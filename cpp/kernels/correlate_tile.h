@@ -28,25 +28,45 @@ static_assert(tile_pixels(1) <= most_tile_pixels && tile_pixels(2) <= most_tile_
                   tile_pixels(3) <= most_tile_pixels && tile_pixels(4) <= most_tile_pixels,
               "drivers count on it");
 
-// Hides how pointers are related: each then stays in a register of its own, where the compiler
-// would work out one from another at each step, or address both by a common index. An instruction
-// that reads memory through an index counts as two on many processors.
-template <class T>
-__attribute__((always_inline)) inline void keep_in_register(const T*& pointer) {
-    asm("" : "+r"(pointer));
+// One step of a tile: sum[i][j] += value(i) * line[j], for a line of VECTORS vectors. value(i) is
+// in memory: an instruction of AVX-512 broadcasts what it reads, so that for two vectors it is read
+// twice rather than broadcast to a register first.
+template <class T, int ROWS, int VECTORS, class Value>
+__attribute__((always_inline)) inline void add_line(const T* line, const Value& value,
+                                                    Vector<T> (&sum)[ROWS][VECTORS]) {
+    Vector<T> vectors[VECTORS];
+#pragma GCC unroll 16
+    for (int j = 0; j < VECTORS; ++j) vectors[j] = load(line + j * width<T>);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i) {
+#pragma GCC unroll 16
+        for (int j = 0; j < VECTORS; ++j) {
+            sum[i][j] += broadcast(value(i)) * vectors[j];
+            // Else the compiler would read it once.
+            if (vector_bytes == 64 && VECTORS == 2) asm("" ::: "memory");
+        }
+    }
 }
 
-// sum[j] += value * line[j]. An instruction of AVX-512 broadcasts what it reads, so that a value
-// for two vectors is read twice rather than broadcast to a register first.
-template <class T, int VECTORS>
-__attribute__((always_inline)) inline void add_products(const T& value,
-                                                        const Vector<T> (&line)[VECTORS],
-                                                        Vector<T> (&sum)[VECTORS]) {
+// The sums of a tile from memory and back, ROWS rows `stride` apart.
+template <class T, int ROWS, int VECTORS>
+__attribute__((always_inline)) inline void load_rows(const T* from, int64_t stride,
+                                                     Vector<T> (&sum)[ROWS][VECTORS]) {
 #pragma GCC unroll 16
-    for (int j = 0; j < VECTORS; ++j) {
-        sum[j] += broadcast(value) * line[j];
-        // Else the compiler would read it once.
-        if (vector_bytes == 64 && VECTORS == 2) asm("" ::: "memory");
+    for (int i = 0; i < ROWS; ++i, from += stride) {
+#pragma GCC unroll 16
+        for (int j = 0; j < VECTORS; ++j) sum[i][j] = load(from + j * width<T>);
+    }
+}
+template <class T, int ROWS, int VECTORS>
+__attribute__((always_inline)) inline void store_rows(const Vector<T> (&sum)[ROWS][VECTORS],
+                                                      int64_t stride, T* to) {
+    // Else pointers that they were read through would be kept until now.
+    keep_in_register(to);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i, to += stride) {
+#pragma GCC unroll 16
+        for (int j = 0; j < VECTORS; ++j) store(to + j * width<T>, sum[i][j]);
     }
 }
 
@@ -105,11 +125,8 @@ inline void correlate_tile(const CorrelateTiles<T>& tiles, const int64_t* x_at,
             keep_in_register(window[i]);
         }
         const auto step = [&](int c) __attribute__((always_inline)) {
-            Vector<T> line[VECTORS];
-#pragma GCC unroll 16
-            for (int j = 0; j < VECTORS; ++j) line[j] = load(weight + (c * VECTORS + j) * W);
-#pragma GCC unroll 16
-            for (int i = 0; i < PIXELS; ++i) add_products(window[i][c], line, sum[i]);
+            add_line<T>(
+                weight + c * VECTORS * W, [&](int i) -> const T& { return window[i][c]; }, sum);
         };
         for_steps(run.length, step, [&](int steps) __attribute__((always_inline)) {
 #pragma GCC unroll 16

@@ -86,7 +86,7 @@ void correlate_flat(const FlatRows<T>& rows, const FlatCorrelation<T>& tile,
 #pragma GCC unroll 8
             for (int j = 0; j < TAP_ROWS; ++j) {
                 Vector<T> w = load(weight + (TAP_ROWS - 1 - j) * W);
-                keep_vector(w);
+                keep_in_register(w);
 #pragma GCC unroll 8
                 for (int v = 0; v < VECTORS; ++v) sum[v][j] += value[v] * w;
             }
@@ -147,7 +147,7 @@ void add_flat_taps(const FlatRows<T>& rows, const FlatGradient<T>& tile, const F
 #pragma GCC unroll 8
             for (int r = 0; r < TAP_ROWS; ++r) {
                 delta[r] = load(dy + (TAP_ROWS - 1 - r) * rows.row_size);
-                if (TAP_ROWS * (TAPS + 1) + 2 < vector_registers) keep_vector(delta[r]);
+                if (TAP_ROWS * (TAPS + 1) + 2 < vector_registers) keep_in_register(delta[r]);
             }
 #pragma GCC unroll 8
             for (int t = 0; t < TAPS; ++t) {

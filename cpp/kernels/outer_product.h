@@ -9,43 +9,37 @@ namespace {
 
 template <class T, int ROWS, int VECTORS>
 inline void outer_product_tile(const OuterProduct<T>& product, int64_t first_row) {
-    constexpr int W = width<T>;
-    T* dw = product.dw + first_row * product.dw_stride;
-    Vector<T> sum[ROWS][VECTORS] = {};
-    if (!product.overwrite) {
-#pragma GCC unroll 16
-        for (int i = 0; i < ROWS; ++i) {
-#pragma GCC unroll 16
-            for (int j = 0; j < VECTORS; ++j) sum[i][j] = load(dw + i * product.dw_stride + j * W);
-        }
-    }
+    // Copies: as far as the compiler knows, each store may change the product.
     const int64_t x_stride = product.x_stride, dy_stride = product.dy_stride;
+    const int64_t dw_stride = product.dw_stride;
+    T* dw = product.dw + first_row * dw_stride;
+    Vector<T> sum[ROWS][VECTORS] = {};
+    if (!product.overwrite) load_rows<T>(dw, dw_stride, sum);
     for (int64_t n = 0; n < product.images; ++n) {
         for (int64_t row = 0; row < product.rows; ++row) {
             const T* x =
                 product.x + first_row + n * product.x_image_stride + row * product.x_row_stride;
             const T* dy = product.dy + n * product.dy_image_stride + row * product.dy_row_stride;
             for (int64_t column = product.columns; column > 0; --column) {
-                Vector<T> line[VECTORS];
-#pragma GCC unroll 16
-                for (int j = 0; j < VECTORS; ++j) line[j] = load(dy + j * W);
-#pragma GCC unroll 16
-                for (int i = 0; i < ROWS; ++i) add_products(x[i], line, sum[i]);
+                add_line<T>(dy, [&](int i) -> const T& { return x[i]; }, sum);
                 x += x_stride;
                 dy += dy_stride;
             }
         }
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; ++i) {
-#pragma GCC unroll 16
-        for (int j = 0; j < VECTORS; ++j) store(dw + i * product.dw_stride + j * W, sum[i][j]);
-    }
+    store_rows<T>(sum, dw_stride, dw);
+}
+
+// Rows of a tile: with one vector a few more than correlate_tile has pixels, since no row needs a
+// pointer of its own.
+constexpr int outer_product_rows(int vectors) {
+    if (vectors > 1) return tile_pixels(vectors);
+    return vector_registers == 32 ? 16 : 12;
 }
 
 template <class T, int VECTORS>
 void outer_product_of(const OuterProduct<T>& product) {
-    constexpr int most = tile_pixels(VECTORS);
+    constexpr int most = outer_product_rows(VECTORS);
     for_even_parts(product.tile_rows, most, [&](int64_t first, int size) {
         with_exactly<most>(
             size, [&](auto rows) { outer_product_tile<T, rows, VECTORS>(product, first); });

@@ -1,9 +1,10 @@
 // The products in the middle of Winograd's algorithm: a small matrix product for each point. With
 // few channels each of them is short, so what a call costs beside its multiplications is paid once
-// for all points. The register tiles are correlate_tile's.
+// for all points. The register tile is correlate_tile's, of rows that are evenly apart.
 #pragma once
 
 #include "correlate_tile.h"
+#include "outer_product.h"
 
 namespace rot180 {
 namespace {
@@ -12,44 +13,13 @@ namespace {
 // cache.
 constexpr int64_t chunk_bytes = 24 * 1024;
 
-// The accumulators of a register tile, whose rows lie `stride` apart in memory.
-template <class T, int ROWS, int VECTORS>
-struct Accumulators {
-    Vector<T> sum[ROWS][VECTORS] = {};
-
-    __attribute__((always_inline)) void load_from(const T* from, int64_t stride) {
-#pragma GCC unroll 16
-        for (int i = 0; i < ROWS; ++i, from += stride) {
-#pragma GCC unroll 16
-            for (int j = 0; j < VECTORS; ++j) sum[i][j] = load(from + j * width<T>);
-        }
-    }
-    __attribute__((always_inline)) void store_to(T* to, int64_t stride) const {
-        // Hides that these are the rows of load_from, whose pointers would else be kept until now.
-        asm("" : "+r"(to));
-#pragma GCC unroll 16
-        for (int i = 0; i < ROWS; ++i, to += stride) {
-#pragma GCC unroll 16
-            for (int j = 0; j < VECTORS; ++j) store(to + j * width<T>, sum[i][j]);
-        }
-    }
-    // sum[i] += value(i) * line, value(i) being in memory
-    template <class Value>
-    __attribute__((always_inline)) void add(const Value& value, const T* line) {
-        Vector<T> vectors[VECTORS];
-#pragma GCC unroll 16
-        for (int j = 0; j < VECTORS; ++j) vectors[j] = load(line + j * width<T>);
-#pragma GCC unroll 16
-        for (int i = 0; i < ROWS; ++i) add_products(value(i), vectors, sum[i]);
-    }
-};
-
 // y[t] = start + sum over c of x[t, c] * weight[c], of ROWS tiles and one panel.
 template <class T, int ROWS, int VECTORS>
 void multiply_tile(const T* x, int64_t x_stride, const T* weight, int64_t channels, T* y,
                    int64_t y_stride, bool accumulate) {
-    Accumulators<T, ROWS, VECTORS> tile;
-    if (accumulate) tile.load_from(y, y_stride);
+    constexpr int W = width<T>;
+    Vector<T> sum[ROWS][VECTORS] = {};
+    if (accumulate) load_rows<T>(y, y_stride, sum);
     const T* row[ROWS];
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; ++i, x += x_stride) {
@@ -57,7 +27,7 @@ void multiply_tile(const T* x, int64_t x_stride, const T* weight, int64_t channe
         keep_in_register(row[i]);
     }
     const auto step = [&](int c) __attribute__((always_inline)) {
-        tile.add([&](int i) -> const T& { return row[i][c]; }, weight + c * VECTORS * width<T>);
+        add_line<T>(weight + c * VECTORS * W, [&](int i) -> const T& { return row[i][c]; }, sum);
     };
     for_steps(channels, step, [&](int steps) __attribute__((always_inline)) {
 #pragma GCC unroll 16
@@ -65,23 +35,9 @@ void multiply_tile(const T* x, int64_t x_stride, const T* weight, int64_t channe
             row[i] += steps;
             keep_in_register(row[i]);
         }
-        weight += steps * VECTORS * width<T>;
+        weight += steps * VECTORS * W;
     });
-    tile.store_to(y, y_stride);
-}
-
-// dw[c] = start + sum over t of x[t, c] * dy[t], of ROWS channels and one panel.
-template <class T, int ROWS, int VECTORS>
-void sum_tile(const T* x, int64_t x_stride, const T* dy, int64_t dy_stride, int64_t tiles, T* dw,
-              int64_t dw_stride, bool accumulate) {
-    Accumulators<T, ROWS, VECTORS> tile;
-    if (accumulate) tile.load_from(dw, dw_stride);
-    for (int64_t t = 0; t < tiles; ++t) {
-        tile.add([&](int i) -> const T& { return x[i]; }, dy);
-        x += x_stride;
-        dy += dy_stride;
-    }
-    tile.store_to(dw, dw_stride);
+    store_rows<T>(sum, y_stride, y);
 }
 
 template <class T, int VECTORS>
@@ -105,32 +61,12 @@ void multiply_panel(const PointProducts<T>& products, const T* x, const T* weigh
     }
 }
 
-// Of sum_tile, whose rows need no pointers of their own.
-constexpr int sum_rows(int vectors) {
-    if (vectors > 1) return tile_pixels(vectors);
-    return vector_registers == 32 ? 16 : 12;
-}
-
-template <class T, int VECTORS>
-void sum_panel(const PointSums<T>& sums, const T* x, const T* dy, T* dw) {
-    constexpr int most = sum_rows(VECTORS);
-    for_even_parts(sums.channels, most, [&](int64_t first, int size) {
-        with_exactly<most>(size, [&](auto rows) {
-            sum_tile<T, rows, VECTORS>(x + first, sums.x_tile_stride, dy, sums.dy_tile_stride,
-                                       sums.tiles, dw + first * sums.dw_stride, sums.dw_stride,
-                                       sums.accumulate);
-        });
-    });
-}
-
 template <class T>
 void multiply_points(const PointProducts<T>& products) {
-    const T* x = products.x;
-    const T* panels = products.weight;
-    T* to = products.y;
     for (int64_t point = 0; point < products.points; ++point) {
-        const T* weight = panels;
-        T* y = to;
+        const T* x = products.x + point * products.x_point_stride;
+        const T* weight = products.weight + point * products.weight_point_stride;
+        T* y = products.y + point * products.y_point_stride;
         for (int64_t panel = 0; panel < products.panels; ++panel) {
             const int vectors = products.panel_vectors[panel];
             with_exactly<max_vectors>(
@@ -138,30 +74,29 @@ void multiply_points(const PointProducts<T>& products) {
             weight += products.channels * vectors * width<T>;
             y += vectors * width<T>;
         }
-        x += products.x_point_stride;
-        panels += products.weight_point_stride;
-        to += products.y_point_stride;
     }
 }
 
 template <class T>
 void sum_points(const PointSums<T>& sums) {
-    const T* x = sums.x;
-    const T* from = sums.dy;
-    T* to = sums.dw;
+    OuterProduct<T> product = {};
+    product.images = product.rows = 1;
+    product.columns = sums.tiles;
+    product.x_stride = sums.x_tile_stride;
+    product.dy_stride = sums.dy_tile_stride;
+    product.dw_stride = sums.dw_stride;
+    product.tile_rows = sums.channels;
+    product.overwrite = !sums.accumulate;
     for (int64_t point = 0; point < sums.points; ++point) {
-        const T* dy = from;
-        T* dw = to;
+        product.x = sums.x + point * sums.x_point_stride;
+        product.dy = sums.dy + point * sums.dy_point_stride;
+        product.dw = sums.dw + point * sums.dw_point_stride;
         for (int64_t panel = 0; panel < sums.panels; ++panel) {
-            const int vectors = sums.panel_vectors[panel];
-            with_exactly<max_vectors>(vectors,
-                                      [&](auto fixed) { sum_panel<T, fixed>(sums, x, dy, dw); });
-            dy += vectors * width<T>;
-            dw += vectors * width<T>;
+            product.vectors = sums.panel_vectors[panel];
+            outer_product(product);
+            product.dy += product.vectors * width<T>;
+            product.dw += product.vectors * width<T>;
         }
-        x += sums.x_point_stride;
-        from += sums.dy_point_stride;
-        to += sums.dw_point_stride;
     }
 }
 

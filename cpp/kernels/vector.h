@@ -77,15 +77,22 @@ inline void store_as(To* to, From value) {
     }
 }
 
-// Keeps a vector in a register where the compiler would read it again for each use.
-template <class V>
-__attribute__((always_inline)) inline void keep_vector(V& value) {
+// Keeps a pointer in a register of its own, by hiding how it was computed: else the compiler would
+// work out one from another at each step, or address several by a common index, and an instruction
+// that reads memory through an index counts as two on many processors.
+template <class T>
+__attribute__((always_inline)) inline void keep_in_register(T*& pointer) {
+    asm("" : "+r"(pointer));
+}
+// The same for a vector, which else might be read again for each use.
+template <class T>
+__attribute__((always_inline)) inline void keep_in_register(T& vector) {
 #if defined(__x86_64__)
-    asm("" : "+v"(value));
+    asm("" : "+v"(vector));
 #elif defined(__aarch64__)
-    asm("" : "+w"(value));
+    asm("" : "+w"(vector));
 #else
-    (void)value;
+    (void)vector;
 #endif
 }
 
