@@ -27,4 +27,16 @@ void after_kernel(const Kernels<T>& kernels, Activation activation, int64_t pixe
     }
 }
 
+// The same to `rows` rows of pixels.
+template <class T>
+void after_kernel(const Kernels<T>& kernels, Activation activation, int64_t rows,
+                  int64_t row_stride, int64_t pixels, int64_t channels, int64_t stride, T* y) {
+    if (row_stride == pixels * stride) {  // one long row
+        return after_kernel(kernels, activation, rows * pixels, channels, stride, y);
+    }
+    for (int64_t row = 0; row < rows; ++row) {
+        after_kernel(kernels, activation, pixels, channels, stride, y + row * row_stride);
+    }
+}
+
 }  // namespace rot180

@@ -114,11 +114,11 @@ struct Product {
         return piece.phase * part.channels + piece.channel;
     }
 
-    // The points of a panel's filters for a piece, to their place among those of the panel's group
-    // for `channels` channels from `first_channel` on: (point, panel, channel, lane). packed has
-    // room for their taps.
-    void transform_filters(int64_t panel, const Piece& piece, int64_t first_channel,
-                           int64_t channels, T* packed, T* group_filters) const {
+    // The points of a panel's filters for a piece, as channels from `at` on of the panel's group's
+    // filters, which have `channels`: (point, panel, channel, lane). packed has room for their
+    // taps.
+    void transform_filters(int64_t panel, const Piece& piece, int64_t at, int64_t channels,
+                           T* packed, T* group_filters) const {
         const int64_t group = groups.of(panel);
         const int64_t lanes = panels.lanes(panel), count = piece.count;
         const int64_t a = piece.phase / part.stride_w, b = piece.phase % part.stride_w;
@@ -136,7 +136,7 @@ struct Product {
         filter.last_row = filter.last_column = taps;
         filter.channels = count * lanes;
         filter.to = group_filters + (panels.lanes_before(panel) - groups.begin(group)) * channels +
-                    (this->first_channel(piece) - first_channel) * lanes;
+                    at * lanes;
         filter.point_stride = filter_stride<T>(channels, groups.lanes(group));
         kernels.winograd_filter(points, taps, filter);
     }
@@ -170,8 +170,8 @@ struct Product {
             for (int64_t index = 0; index < pieces(); ++index) {
                 const Piece some = piece(index);
                 for (int64_t i = 0; i < groups.size(group); ++i) {
-                    transform_filters(groups.first(group) + i, some, first_channel(some),
-                                      some.count, own.packed, own.filters);
+                    transform_filters(groups.first(group) + i, some, 0, some.count, own.packed,
+                                      own.filters);
                 }
                 multiply(first_channel(some), some.count, own.filters);
             }
@@ -205,10 +205,8 @@ struct Product {
             tile.next_to = index + 1 < last ? place(next) : nullptr;
             at = next;
             finite &= kernels.winograd_output(points, output_size, tile);
-            for (int64_t row = 0; row < tile.rows; ++row) {
-                after_kernel(kernels, activation, tile.columns, tile.channels, tile.column_stride,
-                             tile.to + row * tile.row_stride);
-            }
+            after_kernel(kernels, activation, tile.rows, tile.row_stride, tile.columns,
+                         tile.channels, tile.column_stride, tile.to);
         }
         return finite;
     }
@@ -279,7 +277,8 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
         if (task < filter_tasks) {
             const int64_t panel = task / pieces;
             const auto piece = product.piece(task % pieces);
-            product.transform_filters(panel, piece, 0, channels, workspace(thread).packed,
+            product.transform_filters(panel, piece, product.first_channel(piece), channels,
+                                      workspace(thread).packed,
                                       filters + groups.of(panel) * filters_stride);
         } else {
             const int64_t first = (task - filter_tasks) * fewest_tiles;
