@@ -115,6 +115,7 @@ FLAT_ROWS = {
         (2, 20, 61, 1), (2, 3, 1, 5), stride=(1, 3), padding=1, dilation=(1, 2)
     ),
     "whole vectors": Case((2, 20, 32, 2), (3, 3, 2, 6), padding=1),
+    "rows too long for that": Case((2, 4, 1200, 1), (3, 3, 1, 15)),
     "one row of taps": Case((4, 9, 30, 1), (1, 4, 1, 7), padding=((0, 0), (2, 1))),
 }
 

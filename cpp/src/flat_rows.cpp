@@ -69,7 +69,7 @@ struct FlatPlan {
     int64_t weights(const Correlation& part) const {
         return (phases + 1) * taps * part.tap_rows * width;
     }
-    // The copied window of a block, and what the last vectors read beyond it.
+    // The copied window of a block, and what the last vectors read, and do not use, beyond it.
     int64_t x_size(const Correlation& part) const {
         return window_of(part, 0, 0, block_rows, 1).rows * x_row_size + width;
     }
@@ -89,7 +89,7 @@ struct FlatPlan {
     }
 };
 
-// The tables and the block of scratch memory that both passes need.
+// Where those tables lie in scratch memory.
 template <class T>
 struct FlatTables {
     size_t index_at, x_at_at, taps_at;
@@ -136,7 +136,8 @@ bool flat_rows_pay(Pass pass, const Correlation& part) {
         return false;
     }
     const FlatPlan plan(part, width);
-    if (plan.row_size < width || !plan.within_reach() || plan.weights(part) > largest_slot) {
+    if (plan.row_size < width || plan.row_size > block_outputs || !plan.within_reach() ||
+        plan.weights(part) > largest_slot) {
         return false;
     }
     // For each output pixel, in the time of a multiply-add from memory: here a permutation comes
@@ -171,12 +172,11 @@ bool correlate_flat_rows(const Correlation& part, const OutputGradient<T>& x, co
     own.add(plan.x_size(part), sizeof(T));
     const size_t own_at = memory.add(team, own.bytes());
     const Scratch scratch(memory.bytes());
-    FlatRows<T> shared = tables.fill(plan, part, scratch);
+    const FlatRows<T> shared = tables.fill(plan, part, scratch);
 
     // Weights and bias as the lanes of each phase.
     T* weights = reinterpret_cast<T*>(scratch.data() + weight_at);
     T* biases = reinterpret_cast<T*>(scratch.data() + bias_at);
-    T zeros[2] = {};
     for (int64_t phase = 0; phase <= plan.phases; ++phase) {
         for (int64_t lane = 0; lane < plan.width; ++lane) {
             const int64_t k = plan.channel(phase, lane);
@@ -188,13 +188,15 @@ bool correlate_flat_rows(const Correlation& part, const OutputGradient<T>& x, co
                                    c * part.weight_in_stride + k * part.weight_out_stride;
                     for (int64_t r = 0; r < part.tap_rows; ++r, to += plan.width) {
                         *to = tap[r * part.weight_row_stride];
-                        zeros[r % 2] += T(0) * *to;
                     }
                 }
             }
         }
     }
-    if (zeros[0] + zeros[1] != T(0)) return false;
+    // The first vector has all filters.
+    T zeros = 0;
+    for (int64_t i = 0; i < plan.taps * part.tap_rows * plan.width; ++i) zeros += T(0) * weights[i];
+    if (zeros != T(0)) return false;
 
     parallel_for(tasks, team, [&](int64_t task, int thread) {
         T* window = reinterpret_cast<T*>(scratch.data() + own_at + size_t(thread) * own.bytes());
@@ -205,7 +207,6 @@ bool correlate_flat_rows(const Correlation& part, const OutputGradient<T>& x, co
         const Window from = window_of(part, first, 0, rows.rows, part.out_columns);
         copy_window(kernels, from, part.height, part.width, part.channels, x,
                     image * part.height * part.width * part.channels, window);
-        std::fill_n(window + from.rows * plan.x_row_size, plan.width, T(0));
         FlatCorrelation<T> tile = {};
         tile.weight = weights;
         tile.bias = biases;
@@ -213,12 +214,8 @@ bool correlate_flat_rows(const Correlation& part, const OutputGradient<T>& x, co
         tile.y = y + part.y_offset + image * part.y_image_stride + first * part.y_row_stride;
         tile.y_row_stride = part.y_row_stride;
         kernels.correlate_flat_rows(rows, tile);
-        // Rows that follow one another are one.
-        const bool together = part.y_row_stride == plan.row_size;
-        for (int64_t i = 0; i < (together ? 1 : rows.rows); ++i) {
-            after_kernel(kernels, activation, (together ? rows.rows : 1) * part.out_columns,
-                         plan.channels, plan.channels, tile.y + i * part.y_row_stride);
-        }
+        after_kernel(kernels, activation, rows.rows, part.y_row_stride, part.out_columns,
+                     plan.channels, plan.channels, tile.y);
     });
     return true;
 }
@@ -265,7 +262,6 @@ bool grad_weight_by_flat_rows(const Conv2dShape& shape, const T* x, const Output
             const Window from = window_of(part, first, 0, rows.rows, part.out_columns);
             copy_window<T>(kernels, from, part.height, part.width, part.channels, {x},
                            image * part.height * part.width * part.channels, window);
-            std::fill_n(window + from.rows * plan.x_row_size, plan.width, T(0));
             const int64_t at = (image * part.out_rows + first) * plan.row_size;
             T* inside = deltas + zero_rows * plan.row_size;
             std::fill(deltas, inside, T(0));
@@ -303,7 +299,9 @@ bool grad_weight_by_flat_rows(const Conv2dShape& shape, const T* x, const Output
     if (dbias) {
         std::fill_n(dbias, plan.channels, T(0));
         const T* row = all_sums + plan.weights(part);
-        for (int64_t at = 0; at < plan.row_size; ++at) dbias[at % plan.channels] += row[at];
+        for (int64_t pixel = 0; pixel < part.out_columns; ++pixel, row += plan.channels) {
+            for (int64_t k = 0; k < plan.channels; ++k) dbias[k] += row[k];
+        }
     }
     return true;
 }
