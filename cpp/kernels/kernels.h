@@ -197,6 +197,7 @@ struct OuterProduct {
     int64_t tile_rows;
     int vectors;
     bool overwrite;
+    Ahead<T> x_ahead, dy_ahead;  // what the pixels after these will read
 };
 
 // Winograd's transform of one tile into its P x P points, of every channel alike:

@@ -7,6 +7,23 @@
 namespace rot180 {
 namespace {
 
+// What rows [first, first + rows) of `of` ask for of what is ahead, in so many requests.
+template <class T>
+struct Requests {
+    const T* data = nullptr;
+    int64_t at = 0, step = 0;
+    Requests(const Ahead<T>& ahead, int64_t first, int64_t rows, int64_t of, int64_t requests)
+        : data(ahead.data) {
+        if (ahead.size == 0) return;
+        at = ahead.size * first / of;
+        step = (ahead.size * rows / of + requests - 1) / requests;
+    }
+    void next() {
+        for (int64_t i = 0; i < step; i += line_size<T>) prefetch_later(data, at + i);
+        at += step;
+    }
+};
+
 template <class T, int ROWS, int VECTORS>
 inline void outer_product_tile(const OuterProduct<T>& product, int64_t first_row) {
     // Copies: as far as the compiler knows, each store may change the product.
@@ -15,11 +32,16 @@ inline void outer_product_tile(const OuterProduct<T>& product, int64_t first_row
     T* dw = product.dw + first_row * dw_stride;
     Vector<T> sum[ROWS][VECTORS] = {};
     if (!product.overwrite) load_rows<T>(dw, dw_stride, sum);
+    const int64_t rows = product.images * product.rows;
+    Requests<T> next_x(product.x_ahead, first_row, ROWS, product.tile_rows, rows);
+    Requests<T> next_dy(product.dy_ahead, first_row, ROWS, product.tile_rows, rows);
     for (int64_t n = 0; n < product.images; ++n) {
         for (int64_t row = 0; row < product.rows; ++row) {
             const T* x =
                 product.x + first_row + n * product.x_image_stride + row * product.x_row_stride;
             const T* dy = product.dy + n * product.dy_image_stride + row * product.dy_row_stride;
+            next_x.next();
+            next_dy.next();
             for (int64_t column = product.columns; column > 0; --column) {
                 add_line<T>(dy, [&](int i) -> const T& { return x[i]; }, sum);
                 x += x_stride;

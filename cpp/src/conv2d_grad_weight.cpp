@@ -27,6 +27,7 @@ constexpr int64_t large_sums_bytes = 2 * 1024 * 1024;
 // What a task reads of x again and again, and what it sums up, should stay in a second-level cache.
 constexpr int64_t x_bytes = 192 * 1024;
 constexpr int64_t sums_bytes = 256 * 1024;
+constexpr int64_t shortest_row = 12, longest_row = 24;
 constexpr int64_t pixels_worth_a_slot = 1024;
 constexpr int64_t lines_per_task = 128;
 constexpr int64_t largest_slots = int64_t(1) << 24;  // elements of partial sums
@@ -45,14 +46,30 @@ struct Schedule {
     int64_t tasks() const { return slots * ranges(); }
 };
 
+bool pointwise(const Conv2dShape& shape) {
+    return shape.kernel_height == 1 && shape.kernel_width == 1 && shape.stride_h == 1 &&
+           shape.stride_w == 1 && shape.pad_top == 0 && shape.pad_left == 0 &&
+           shape.out_height == shape.height && shape.out_width == shape.width;
+}
+
+// A pointwise sum over all pixels as one over a single row.
 Conv2dShape flattened(Conv2dShape shape) {
-    const bool pointwise = shape.kernel_height == 1 && shape.kernel_width == 1 &&
-                           shape.stride_h == 1 && shape.stride_w == 1 && shape.pad_top == 0 &&
-                           shape.pad_left == 0 && shape.out_height == shape.height &&
-                           shape.out_width == shape.width;
-    if (!pointwise) return shape;
+    if (!pointwise(shape)) return shape;
     shape.width = shape.out_width = shape.batch * shape.height * shape.width;
     shape.batch = shape.height = shape.out_height = 1;
+    return shape;
+}
+
+// And that row cut into short ones, if their length divides it: with each the kernel asks for some
+// of what comes next.
+Conv2dShape in_short_rows(Conv2dShape shape) {
+    if (!pointwise(shape) || shape.height > 1) return shape;
+    for (int64_t length = longest_row; length >= shortest_row; --length) {
+        if (shape.width % length) continue;
+        shape.height = shape.out_height = shape.width / length;
+        shape.width = shape.out_width = length;
+        break;
+    }
     return shape;
 }
 
@@ -196,10 +213,11 @@ class Sum {
             const T* origin = nullptr;
             const Steps steps = read_x(block, share, x_copy, origin);
             const Delta delta = read_dy(block, product);
-            pack_dy(block, share, delta, packed);
+            const T* dy = pack_dy(block, share, delta, packed);
+            const Next next = index + 1 < share.last_block ? next_block(index + 1) : Next{};
             for (int64_t panel = share.first_panel; panel < share.last_panel; ++panel) {
                 const int64_t lanes = panels_.lanes(panel);
-                outer.dy = packed + packed_before(share, panel) * block.pixels();
+                outer.dy = dy + packed_before(share, panel) * block.pixels();
                 outer.dy_stride = lanes;
                 outer.dy_row_stride = block.columns * lanes;
                 outer.dy_image_stride = block.rows * outer.dy_row_stride;
@@ -208,6 +226,8 @@ class Sum {
                                       bias + panels_.lanes_before(panel));
                 }
                 outer.vectors = panels_.vectors(panel);
+                outer.x_ahead = part(next.x, share, panel);
+                outer.dy_ahead = part(next.dy, share, panel);
                 outer.dw_stride = lanes;
                 T* sum = sums + panels_.lanes_before(panel) * lines;
                 if (packs_x_) {
@@ -232,6 +252,11 @@ class Sum {
     struct Delta {
         const T* origin;
         int64_t image_stride, row_stride;
+    };
+
+    // What the next block will read.
+    struct Next {
+        Ahead<T> x, dy;
     };
 
     Steps read_x(const Block& block, const Share& share, T* copy, const T*& origin) const {
@@ -334,9 +359,15 @@ class Sum {
     }
 
     // dy as (panel, pixels, lanes), zero past the last channel: the tile reads whole vectors, and
-    // reads them once for each of its rows, so they had better lie together. A few pixels at a time
-    // for all panels, so that dy is read in the order of memory.
-    void pack_dy(const Block& block, const Share& share, const Delta& delta, T* to) const {
+    // reads them once for each of its rows, so they had better lie together. With one panel of
+    // whole vectors they may do so already. A few pixels at a time for all panels, so that dy is
+    // read in the order of memory.
+    const T* pack_dy(const Block& block, const Share& share, const Delta& delta, T* to) const {
+        const bool together = block.images * block.rows == 1 ||
+                              delta.row_stride == block.columns * shape_.out_channels;
+        if (together && panels_.count() == 1 && panels_.all_lanes() == shape_.out_channels) {
+            return delta.origin;
+        }
         PackLines<T> pack = {};
         pack.line_stride = shape_.out_channels;
         pack.channel_stride = 1;
@@ -356,6 +387,24 @@ class Sum {
                 }
             }
         }
+        return to;
+    }
+
+    // Sums over pixels of few channels wait for memory that nobody has asked for.
+    Next next_block(int64_t index) const {
+        if (!pointwise(shape_)) return {};
+        const Block next = plan_.blocks.block(index);
+        const int64_t channels = shape_.in_channels, filters = shape_.out_channels;
+        const int64_t pixel = next.i * shape_.width + next.j, pixels = next.pixels();
+        return {{x_.dy + pixel * channels, pixels * channels},
+                {dy_.dy + pixel * filters, pixels * filters}};
+    }
+
+    // A panel's part of it.
+    Ahead<T> part(const Ahead<T>& ahead, const Share& share, int64_t panel) const {
+        const int64_t panels = share.last_panel - share.first_panel;
+        const int64_t size = ahead.size / panels;
+        return {ahead.data + (panel - share.first_panel) * size, size};
     }
 
     void set_strides(const Steps& steps, int64_t pixel, OuterProduct<T>& outer) const {
@@ -427,12 +476,13 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     if (chosen == Algorithm::winograd && winograd_grad_weight(given, x, dy, dweight, dbias)) {
         return;
     }
-    const Conv2dShape shape = flattened(given);
-    if (few_pixels_grad_weight(shape, x, dy, dweight, dbias)) return;
-    if (flat_rows_pay<T>(Pass::grad_weight, forward_correlation(shape)) &&
-        grad_weight_by_flat_rows(shape, x, dy, dweight, dbias)) {
+    const Conv2dShape flat = flattened(given);
+    if (few_pixels_grad_weight(flat, x, dy, dweight, dbias)) return;
+    if (flat_rows_pay<T>(Pass::grad_weight, forward_correlation(flat)) &&
+        grad_weight_by_flat_rows(flat, x, dy, dweight, dbias)) {
         return;
     }
+    const Conv2dShape shape = in_short_rows(flat);
     const Kernels<T>& kernels = rot180::kernels<T>();
     const Panels panels(kernels, shape.groups, shape.group_out_channels());
     const int64_t panel_count = panels.count(), lanes = panels.all_lanes();
