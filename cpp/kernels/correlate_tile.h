@@ -103,6 +103,13 @@ inline void correlate_tile(const CorrelateTiles<T>& tiles, const int64_t* x_at,
 #pragma GCC unroll 16
             for (int i = 0; i < PIXELS; ++i) sum[i][j] = bias;
         }
+        if (tiles.prefetch_y) {
+#pragma GCC unroll 16
+            for (int i = 0; i < PIXELS; ++i) {
+#pragma GCC unroll 16
+                for (int j = 0; j < VECTORS; ++j) prefetch_to_write(tiles.y, y_at[i] + j * W);
+            }
+        }
     } else {
 #pragma GCC unroll 16
         for (int i = 0; i < PIXELS; ++i) {

@@ -46,6 +46,7 @@ struct CorrelateTiles {
     int64_t pixels, channels;  // channels <= vectors*width
     int vectors;
     bool prefetch_next;  // the next call's weight follows this one's
+    bool prefetch_y;     // as soon as a tile begins
     Activation activation;
 };
 

@@ -27,6 +27,8 @@ constexpr int64_t window_bytes = 256 * 1024;
 constexpr int64_t output_bytes = 256 * 1024;
 // The lines of a panel that the tiles of a block share should stay in a first-level cache.
 constexpr int64_t chunk_bytes = 24 * 1024;
+// Up to so many steps of a tile, its stores would wait for memory.
+constexpr int64_t short_sum = 64;
 constexpr int64_t widest_block = 192;
 constexpr int64_t pixels_per_block = 128;
 
@@ -246,6 +248,7 @@ struct Product {
         tiles.y_at = y_at;
         tiles.pixels = block.pixels();
         tiles.prefetch_next = plan.packed_first;
+        tiles.prefetch_y = line_count(part) <= short_sum;
         locate_outputs(block, y_at);
         const int64_t pieces = cut_runs(row_stride, runs);
 
