@@ -14,7 +14,7 @@
 namespace rot180 {
 
 // With fewer operations for each thread, starting them costs more than they bring.
-inline constexpr double operations_worth_a_thread = 1.5e5;
+inline constexpr double operations_worth_a_thread = 3e4;
 
 // Runs task(index, thread) for every index in [0, tasks), thread < team. Tasks must not throw, and
 // what they compute may depend on the index only: that is what keeps the bits the same for any

@@ -86,8 +86,8 @@ void resample(const Images& x_shape, const Resampling<T>& rows, const Resampling
     const int64_t out_height = int64_t(rows.windows.size());
     const int64_t x_row = x_shape.width * x_shape.channels;
     const int64_t y_row = int64_t(columns.windows.size()) * x_shape.channels;
-    const double products = double(x_shape.batch) * double(rows.weights.size()) *
-                            double(columns.weights.size()) * double(x_shape.channels);
+    const double products = double(x_shape.batch) * covered(rows.windows) *
+                            covered(columns.windows) * double(x_shape.channels);
     const int64_t most = divide_up(out_height * x_shape.batch, plenty_of_tasks);
     const std::vector<int64_t> first = first_of_equal(rows, most);
     const int64_t groups = int64_t(first.size()) - 1;
