@@ -27,7 +27,7 @@ template <class T>
 struct Operands {
     explicit Operands(const Pool2dShape& shape)
         : x(shape.input_size()), y(shape.output_size()), index(size_t(shape.output_size())) {
-        rot180::max_pool2d(shape, x.data(), y.data(), index.data());
+        rot180::max_pool2d(shape, x.data(), rot180::Activation::none, y.data(), index.data());
     }
     Operand<T> x, y;
     std::vector<uint8_t> index;  // taps, as the layer keeps them
@@ -45,11 +45,11 @@ void add_passes(const NamedPool2d& named) {
         });
     };
     add_pass("max_pool2d", values + indices, [](const Pool2dShape& s, T* x, T* y, uint8_t* index) {
-        rot180::max_pool2d(s, x, y, index);
+        rot180::max_pool2d(s, x, rot180::Activation::none, y, index);
     });
     add_pass("max_pool2d_grad_input", values + indices,
              [](const Pool2dShape& s, T* x, T* y, uint8_t* index) {
-                 rot180::max_pool2d_grad_input(s, y, index, x);
+                 rot180::max_pool2d_grad_input<T>(s, {y}, index, x);
              });
     add_pass("avg_pool2d", values, [](const Pool2dShape& s, T* x, T* y, uint8_t*) {
         rot180::avg_pool2d<T>(s, true, x, y);

@@ -67,7 +67,8 @@ class Twin:
             case rot180.BatchNorm2d():
                 return self._batch_norm(layer)
             case rot180.MaxPool2d():
-                return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding)
+                pool = nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding)
+                return _activated(pool, layer.activation)
             case rot180.AvgPool2d():
                 return nn.AvgPool2d(
                     layer.kernel_size,

@@ -88,6 +88,10 @@ CASES = {
         lambda rng: rot180.MaxPool2d(2, 3, ceil_mode=True),
         (7, 4, 2),
     ),
+    "max_pool2d with an activation": (
+        lambda rng: rot180.MaxPool2d(2, activation="tanh"),
+        (4, 6, 3),
+    ),
     "max_pool2d of many taps": (lambda rng: rot180.MaxPool2d((17, 16), 1), (18, 17, 1)),
     "avg_pool2d beyond the image": (
         lambda rng: rot180.AvgPool2d((3, 2), 2, 1, ceil_mode=True),

@@ -13,6 +13,7 @@ from guard_bands import guarded
 from rot180 import functional, reference
 
 DTYPES = [np.float32, np.float64]
+ACTIVATIONS = ["relu", "relu6", "leaky_relu", "sigmoid", "tanh"]
 
 
 @st.composite
@@ -55,6 +56,42 @@ def test_max_pool_is_exact(dtype, pool):
     assert dx.sum() == dy.sum(), "every dy goes to exactly one pixel"
     dx = functional.max_pool2d_grad_input(dy, taps, shape, kernel, **options)
     assert_same(dx, expected, "dx from taps")
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=30, deadline=None)
+@given(pool=pools())
+def test_max_pool_with_an_activation(dtype, activation, pool):
+    shape, kernel, options = pool
+    options["activation"] = activation
+    x = integers(shape, dtype) * dtype(3)  # beyond 6, for relu6
+    y, taps = functional.max_pool2d(x, kernel, **options, return_taps=True)
+    expected, expected_taps = reference.max_pool2d(x, kernel, **options, return_taps=True)
+    assert_close(y, expected, 1, 8.0, "y")
+    assert_same(taps, expected_taps, "taps")
+    assert_same(functional.max_pool2d(x, kernel, **options), y, "y without taps")
+    y, indices = functional.max_pool2d(x, kernel, **options, return_indices=True)
+    dy = integers(y.shape, dtype, 1)
+    for name, chosen in (("taps", taps), ("indices", indices)):
+        dx = functional.max_pool2d_grad_input(dy, chosen, shape, kernel, **options, y=y)
+        expected = reference.max_pool2d_grad_input(dy, chosen, shape, kernel, **options, y=y)
+        assert_close(dx, expected, kernel[0] * kernel[1], 8.0, f"dx from {name}")
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu6", "leaky_relu"])
+def test_an_activation_is_the_same_before_the_maximum_and_after(activation):
+    x, dy = integers((2, 9, 8, 5), np.float32), integers((2, 4, 4, 5), np.float32, 1)
+    z = getattr(functional, activation)(x)
+    y, taps = functional.max_pool2d(z, 2, return_taps=True)
+    dz = functional.max_pool2d_grad_input(dy, taps, x.shape, 2)
+    dx = getattr(functional, f"{activation}_grad_input")(dz, z)
+
+    after, taps = functional.max_pool2d(x, 2, activation=activation, return_taps=True)
+    assert_same(after, y, "y")
+    # Where relu makes equals of negative numbers, another one is the first of them: with dx of 0.
+    options = {"activation": activation, "y": after}
+    assert_same(functional.max_pool2d_grad_input(dy, taps, x.shape, 2, **options), dx, "dx")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

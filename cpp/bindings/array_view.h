@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "rot180/activation.h"
@@ -46,6 +47,16 @@ inline void check_fused(Activation activation) {
     if (!can_be_fused(activation)) {
         throw py::value_error(std::string(py::str(py::cast(activation))) + " cannot be fused");
     }
+}
+
+template <class T>
+OutputGradient<T> read_gradient(int64_t size, const py::array& dy, Activation activation,
+                                const std::optional<py::array>& y) {
+    check_fused(activation);
+    if ((activation != Activation::none) != y.has_value()) {
+        throw py::value_error("y must be given with an activation, and only then");
+    }
+    return {read<T>(dy, "dy", size), activation, y ? read<T>(*y, "y", size) : nullptr};
 }
 
 // body(T{}) with the array's element type.

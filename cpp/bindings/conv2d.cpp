@@ -52,23 +52,12 @@ void bound_conv2d(const Conv2dShape& shape, const py::array& x, const py::array&
     });
 }
 
-template <class T>
-OutputGradient<T> read_gradient(const Conv2dShape& shape, const py::array& dy,
-                                Activation activation, const std::optional<py::array>& y) {
-    check_fused(activation);
-    if ((activation != Activation::none) != y.has_value()) {
-        throw py::value_error("y must be given with an activation, and only then");
-    }
-    const int64_t size = shape.output_size();
-    return {read<T>(dy, "dy", size), activation, y ? read<T>(*y, "y", size) : nullptr};
-}
-
 void bound_conv2d_grad_input(const Conv2dShape& shape, const py::array& dy, Activation activation,
                              const std::optional<py::array>& y, const py::array& weight,
                              py::array dx, Algorithm algorithm) {
     with_float_type(dy, "dy", [&](auto zero) {
         using T = decltype(zero);
-        const OutputGradient<T> delta = read_gradient<T>(shape, dy, activation, y);
+        const OutputGradient<T> delta = read_gradient<T>(shape.output_size(), dy, activation, y);
         const T* kernel = read<T>(weight, "weight", shape.weight_size());
         T* result = write<T>(dx, "out", shape.input_size());
         const py::gil_scoped_release release;
@@ -83,7 +72,7 @@ void bound_conv2d_grad_weight(const Conv2dShape& shape, const py::array& x, cons
     with_float_type(x, "x", [&](auto zero) {
         using T = decltype(zero);
         const T* input = read<T>(x, "x", shape.input_size());
-        const OutputGradient<T> delta = read_gradient<T>(shape, dy, activation, y);
+        const OutputGradient<T> delta = read_gradient<T>(shape.output_size(), dy, activation, y);
         T* result = write<T>(dweight, "out", shape.weight_size());
         T* sums = dbias ? write<T>(*dbias, "bias_out", shape.out_channels) : nullptr;
         const py::gil_scoped_release release;

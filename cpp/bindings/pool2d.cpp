@@ -48,29 +48,31 @@ void with_index_type(const Pool2dShape& shape, const py::array& indices, const B
     body(int32_t{});
 }
 
-void bound_max_pool2d(const Pool2dShape& shape, const py::array& x, py::array y,
-                      std::optional<py::array> indices) {
+void bound_max_pool2d(const Pool2dShape& shape, const py::array& x, Activation activation,
+                      py::array y, std::optional<py::array> indices) {
+    check_fused(activation);
     with_float_type(x, "x", [&](auto zero) {
         using T = decltype(zero);
         const T* input = read<T>(x, "x", shape.input_size());
         T* output = write<T>(y, "y", shape.output_size());
         if (!indices) {
             const py::gil_scoped_release release;
-            return max_pool2d<T, uint8_t>(shape, input, output, nullptr);
+            return max_pool2d<T, uint8_t>(shape, input, activation, output, nullptr);
         }
         with_index_type(shape, *indices, [&](auto index) {
             auto* chosen = write<decltype(index)>(*indices, "indices", shape.output_size());
             const py::gil_scoped_release release;
-            max_pool2d(shape, input, output, chosen);
+            max_pool2d(shape, input, activation, output, chosen);
         });
     });
 }
 
 void bound_max_pool2d_grad_input(const Pool2dShape& shape, const py::array& dy,
+                                 Activation activation, const std::optional<py::array>& y,
                                  const py::array& indices, py::array dx) {
     with_float_type(dy, "dy", [&](auto zero) {
         using T = decltype(zero);
-        const T* delta = read<T>(dy, "dy", shape.output_size());
+        const auto delta = read_gradient<T>(shape.output_size(), dy, activation, y);
         T* result = write<T>(dx, "dx", shape.input_size());
         with_index_type(shape, indices, [&](auto index) {
             const auto* chosen = read<decltype(index)>(indices, "indices", shape.output_size());
@@ -121,10 +123,11 @@ void bind_pool2d(py::module_& module) {
     py::class_<Pool2dShape>(module, "Pool2dShape")
         .def(py::init(&make_shape), py::arg("input"), py::arg("output"), py::arg("kernel"),
              py::arg("stride"), py::arg("padding"));
-    module.def("max_pool2d", &bound_max_pool2d, py::arg("shape"), py::arg("x"), py::arg("y"),
-               py::arg("indices"));
+    module.def("max_pool2d", &bound_max_pool2d, py::arg("shape"), py::arg("x"),
+               py::arg("activation"), py::arg("y"), py::arg("indices"));
     module.def("max_pool2d_grad_input", &bound_max_pool2d_grad_input, py::arg("shape"),
-               py::arg("dy"), py::arg("indices"), py::arg("dx"));
+               py::arg("dy"), py::arg("activation"), py::arg("y"), py::arg("indices"),
+               py::arg("dx"));
     module.def("avg_pool2d", &bound_avg_pool2d, py::arg("shape"), py::arg("count_include_pad"),
                py::arg("x"), py::arg("y"));
     module.def("avg_pool2d_grad_input", &bound_avg_pool2d_grad_input, py::arg("shape"),

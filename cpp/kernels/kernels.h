@@ -312,7 +312,7 @@ struct Span {
 };
 
 // One output row of max pooling, `rows` rows of x. Row r and column s of a window have the index
-// index_start + r*index_row_step + s + at.
+// index_start + r*index_row_step + s + at. activation as in CorrelateTiles.
 template <class T, class I>
 struct MaxPoolRow {
     const T* x;
@@ -320,6 +320,7 @@ struct MaxPoolRow {
     int64_t rows;
     const Span* windows;  // out_width of them, columns of x
     int64_t out_width;
+    Activation activation;
     T* y;
     I* index;  // may be null
     int32_t index_start, index_row_step;
@@ -329,7 +330,7 @@ struct MaxPoolRow {
 // row i and column j of them is index_start + at - i*index_row_step - j*index_column_step.
 template <class T, class I>
 struct MaxPoolGradRow {
-    const T* dy;
+    OutputGradient<T> dy;
     const I* index;
     int64_t row_stride, channels;
     int64_t rows;

@@ -3,6 +3,7 @@
 // forward pass asks for these itself.
 #pragma once
 
+#include "activation_vector.h"
 #include "kernels.h"
 #include "vector.h"
 
@@ -35,7 +36,7 @@ inline void max_pool_windows(const MaxPoolRow<T, I>& row) {
                         }
                         if (indexed) here += IntOf<T>(row.index_row_step);
                     }
-                    store<T, W>(y + channel, best);
+                    store<T, W>(y + channel, rectify<T>(row.activation, best));
                     if (indexed) {
                         chosen += IntOf<T>(row.index_start + columns.at);
                         store_as<I, W>(index + channel, chosen);
@@ -64,8 +65,10 @@ void max_pool_grad_row(const MaxPoolGradRow<T, I>& row) {
             constexpr int W = decltype(lanes)::count;
             for (int64_t q = 0; q < row.width; ++q) {
                 const Span windows = row.windows[q];
-                const T* dy = row.dy + windows.first * row.channels;
-                const I* index = row.index + windows.first * row.channels;
+                const int64_t first = windows.first * row.channels;
+                const T* dy = row.dy.dy + first;
+                const T* y = row.dy.y ? row.dy.y + first : nullptr;
+                const I* index = row.index + first;
                 T* dx = row.dx + q * row.channels;
                 const IntOf<T> corner = row.index_start + windows.at;
                 with_count<1, 2>(windows.count, [&](auto count) {
@@ -78,7 +81,13 @@ void max_pool_grad_row(const MaxPoolGradRow<T, I>& row) {
                                 const auto chosen = load_as<IntOf<T>, W>(index + from);
                                 const IntOf<T> here = corner - int32_t(i) * row.index_row_step -
                                                       int32_t(j) * row.index_column_step;
-                                sum += chosen == here ? load<T, W>(dy + from) : Vector<T, W>{};
+                                auto delta = load<T, W>(dy + from);
+                                if (y) {
+                                    delta = times_derivative<T>(row.dy.activation, delta,
+                                                                load<T, W>(y + from),
+                                                                T(leaky_relu_slope));
+                                }
+                                sum += chosen == here ? delta : Vector<T, W>{};
                             }
                         }
                         store<T, W>(dx + channel, sum);

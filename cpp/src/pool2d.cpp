@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "epilogue.h"
 #include "instruction_set.h"
 #include "resampling.h"
 
@@ -105,7 +106,7 @@ void Pool2dShape::validate() const {
 }
 
 template <class T, class I>
-void max_pool2d(const Pool2dShape& shape, const T* x, T* y, I* index) {
+void max_pool2d(const Pool2dShape& shape, const T* x, Activation activation, T* y, I* index) {
     const auto kernel = max_pool_row<T, I>();
     Windows rows = windows(vertical(shape)), columns = windows(horizontal(shape));
     if (!counts_taps<I>) {
@@ -122,11 +123,13 @@ void max_pool2d(const Pool2dShape& shape, const T* x, T* y, I* index) {
                       row.rows = rows[i].count;
                       row.windows = columns.data();
                       row.out_width = shape.out_width;
+                      row.activation = in_kernel(activation);
                       row.y = y + (n * shape.out_height + i) * y_row;
                       row.index = index ? index + (row.y - y) : nullptr;
                       row.index_row_step = index_row_step<I>(shape);
                       row.index_start = int32_t(rows[i].at * row.index_row_step);
                       kernel(row);
+                      after_kernel(kernels<T>(), activation, 1, y_row, y_row, row.y);
                   });
 }
 
@@ -146,7 +149,8 @@ bool valid_pool_indices(const Pool2dShape& shape, const I* index) {
 }
 
 template <class T, class I>
-void max_pool2d_grad_input(const Pool2dShape& shape, const T* dy, const I* index, T* dx) {
+void max_pool2d_grad_input(const Pool2dShape& shape, const OutputGradient<T>& dy, const I* index,
+                           T* dx) {
     const auto kernel = max_pool_grad_row<T, I>();
     Windows rows = transposed(windows(vertical(shape)), shape.height);
     Windows columns = transposed(windows(horizontal(shape)), shape.width);
@@ -158,7 +162,7 @@ void max_pool2d_grad_input(const Pool2dShape& shape, const T* dy, const I* index
     parallel_rows(shape.batch, shape.height, dx_row, operations(shape), [&](int64_t n, int64_t h) {
         const int64_t at = (n * shape.out_height + rows[h].first) * dy_row;
         MaxPoolGradRow<T, I> row = {};
-        row.dy = dy + at;
+        row.dy = {dy.dy + at, dy.activation, dy.y ? dy.y + at : nullptr};
         row.index = index + at;
         row.row_stride = dy_row;
         row.channels = shape.channels;
@@ -187,12 +191,14 @@ void avg_pool2d_grad_input(const Pool2dShape& shape, bool count_include_pad, con
                               mean_windows(horizontal(shape), count_include_pad), dy, dx);
 }
 
-#define INSTANTIATE(T)                                                                     \
-    template void max_pool2d(const Pool2dShape&, const T*, T*, int32_t*);                  \
-    template void max_pool2d_grad_input(const Pool2dShape&, const T*, const int32_t*, T*); \
-    template void max_pool2d(const Pool2dShape&, const T*, T*, uint8_t*);                  \
-    template void max_pool2d_grad_input(const Pool2dShape&, const T*, const uint8_t*, T*); \
-    template void avg_pool2d(const Pool2dShape&, bool, const T*, T*);                      \
+#define INSTANTIATE(T)                                                                \
+    template void max_pool2d(const Pool2dShape&, const T*, Activation, T*, int32_t*); \
+    template void max_pool2d_grad_input(const Pool2dShape&, const OutputGradient<T>&, \
+                                        const int32_t*, T*);                          \
+    template void max_pool2d(const Pool2dShape&, const T*, Activation, T*, uint8_t*); \
+    template void max_pool2d_grad_input(const Pool2dShape&, const OutputGradient<T>&, \
+                                        const uint8_t*, T*);                          \
+    template void avg_pool2d(const Pool2dShape&, bool, const T*, T*);                 \
     template void avg_pool2d_grad_input(const Pool2dShape&, bool, const T*, T*);
 template bool valid_pool_indices(const Pool2dShape&, const int32_t*);
 template bool valid_pool_indices(const Pool2dShape&, const uint8_t*);

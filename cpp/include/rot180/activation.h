@@ -15,6 +15,15 @@ constexpr bool can_be_fused(Activation activation) { return activation <= Activa
 // The slope that a leaky ReLU has when none is given.
 inline constexpr double leaky_relu_slope = 0.01;
 
+// The loss's gradient by the output of a layer that ends with an activation, as its backward passes
+// read it: dy, times the derivative at the saved output y unless the activation is none.
+template <class T>
+struct OutputGradient {
+    const T* dy;
+    Activation activation = Activation::none;
+    const T* y = nullptr;
+};
+
 // y[i] = activation(x[i]):
 //   relu max(x, 0); relu6 min(max(x, 0), 6); leaky_relu x > 0 ? x : alpha x;
 //   sigmoid 1 / (1 + exp(-x)); elu x > 0 ? x : alpha (exp(x) - 1); silu x sigmoid(x);

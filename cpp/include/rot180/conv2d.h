@@ -44,15 +44,6 @@ template <class T>
 void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
             Activation activation, T* y, Algorithm algorithm = Algorithm::automatic);
 
-// The loss's gradient by the convolution's output as the two passes below read it: dy, times the
-// derivative of the activation at the saved output y unless the activation is none.
-template <class T>
-struct OutputGradient {
-    const T* dy;
-    Activation activation = Activation::none;
-    const T* y = nullptr;
-};
-
 // dx[n,p,q,c] = sum over k and over (i,r), (j,s) with p = i*stride_h + r*dilation_h - pad_top,
 //     q = j*stride_w + s*dilation_w - pad_left of dy[n,i,j,k] * weight[r,s,c,k].
 template <class T>

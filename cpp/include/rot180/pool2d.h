@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "activation.h"
+
 namespace rot180 {
 
 // x is (batch, height, width, channels), y is (batch, out_height, out_width, channels). A window
@@ -21,12 +23,12 @@ struct Pool2dShape {
     void validate() const;
 };
 
-// y[n,i,j,c] = max of x over the window. index[n,i,j,c] says where it came from: of type int32_t,
-// the pixel h * width + w; of type uint8_t, the tap r * kernel_width + s of the window, which then
-// has at most 256. The first of equal values wins; the first NaN wins over everything. index may be
-// null.
+// y[n,i,j,c] = activation(max of x over the window). index[n,i,j,c] says where it came from: of
+// type int32_t, the pixel h * width + w; of type uint8_t, the tap r * kernel_width + s of the
+// window, which then has at most 256. The first of equal values wins; the first NaN wins over
+// everything. index may be null.
 template <class T, class I>
-void max_pool2d(const Pool2dShape& shape, const T* x, T* y, I* index);
+void max_pool2d(const Pool2dShape& shape, const T* x, Activation activation, T* y, I* index);
 
 // Whether every index is that of a pixel, or of a tap.
 template <class I>
@@ -34,7 +36,8 @@ bool valid_pool_indices(const Pool2dShape& shape, const I* index);
 
 // dx[n,h,w,c] = sum of dy over the windows that chose the pixel. Indices of no pixel do no harm.
 template <class T, class I>
-void max_pool2d_grad_input(const Pool2dShape& shape, const T* dy, const I* index, T* dx);
+void max_pool2d_grad_input(const Pool2dShape& shape, const OutputGradient<T>& dy, const I* index,
+                           T* dx);
 
 // y = (sum of x over the window) / count; count is the window's cells inside x, or inside the
 // padded image when count_include_pad.

@@ -17,7 +17,9 @@ from rot180.arguments import (
     check_taps,
     expect_shape,
     float_array,
+    saved_output,
 )
+from rot180.functional.activation import core_activation
 from rot180.functional.results import new_array
 from rot180.geometry import IntOrPair, Padding, adaptive_pool2d_shape, frozen, pool2d_geometry
 
@@ -34,6 +36,7 @@ def max_pool2d(
     stride: IntOrPair | None = None,
     padding: Padding = 0,
     ceil_mode: bool = False,
+    activation: str | None = None,
     return_indices: Literal[False] = False,
     return_taps: Literal[False] = False,
 ) -> FloatArray: ...
@@ -47,6 +50,7 @@ def max_pool2d(
     stride: IntOrPair | None = None,
     padding: Padding = 0,
     ceil_mode: bool = False,
+    activation: str | None = None,
     return_indices: Literal[True],
     return_taps: Literal[False] = False,
 ) -> tuple[FloatArray, NDArray[np.int32]]: ...
@@ -60,6 +64,7 @@ def max_pool2d(
     stride: IntOrPair | None = None,
     padding: Padding = 0,
     ceil_mode: bool = False,
+    activation: str | None = None,
     return_indices: Literal[False] = False,
     return_taps: Literal[True],
 ) -> tuple[FloatArray, NDArray[np.uint8]]: ...
@@ -72,13 +77,14 @@ def max_pool2d(
     stride: IntOrPair | None = None,
     padding: Padding = 0,
     ceil_mode: bool = False,
+    activation: str | None = None,
     return_indices: bool = False,
     return_taps: bool = False,
 ) -> FloatArray | tuple[FloatArray, NDArray[np.int32]] | tuple[FloatArray, NDArray[np.uint8]]:
-    """Take the largest value of each window, channel by channel.
+    """Take the largest value of each window, channel by channel, and apply an activation to it.
 
-    y[n,i,j,c] = max over r,s of x[n, i*sh + r - top, j*sw + s - left, c]. The padding never wins.
-    Of equal values the first in row-major order is chosen; the first NaN wins over everything.
+    y[n,i,j,c] = activation(max over r,s of x[n, i*sh + r - top, j*sw + s - left, c]). The padding
+    never wins. Of equal values the first in row-major order is chosen; the first NaN wins over everything.
 
     Parameters
     ----------
@@ -90,6 +96,9 @@ def max_pool2d(
     ceil_mode : bool
         Whether rows and columns that are left over at the end have a window too, which reaches
         beyond the padding. As in PyTorch, it must begin within x or the padding before x.
+    activation : None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
+        None of them ever falls, so that it is the same before and after the maximum; after, there
+        are fewer values.
     return_indices : bool
         Also return which pixel of x each output came from, as `max_pool2d_grad_input` needs it.
     return_taps : bool
@@ -123,18 +132,19 @@ def max_pool2d(
     x = float_array("x", x)
     images = as_batch("x", x)
     plan = _plan(images.shape, kernel_size, stride, padding, ceil_mode)
+    kind = core_activation(activation)
     y = new_array(plan.output_shape if x.ndim == 4 else plan.output_shape[1:], x.dtype)
     if not (return_indices or return_taps):
-        _core.max_pool2d(plan.shape, images, y, None)
+        _core.max_pool2d(plan.shape, images, kind, y, None)
         return y
     if return_taps:
         check_taps(plan.kernel_size, return_indices)
         taps = new_array(y.shape, UINT8)
-        _core.max_pool2d(plan.shape, images, y, taps)
+        _core.max_pool2d(plan.shape, images, kind, y, taps)
         return y, taps
     _check_indexable(images.shape)
     indices = new_array(y.shape, INT32)
-    _core.max_pool2d(plan.shape, images, y, indices)
+    _core.max_pool2d(plan.shape, images, kind, y, indices)
     return y, indices
 
 
@@ -147,10 +157,13 @@ def max_pool2d_grad_input(
     stride: IntOrPair | None = None,
     padding: Padding = 0,
     ceil_mode: bool = False,
+    activation: str | None = None,
+    y: ArrayLike | None = None,
 ) -> FloatArray:
     """Hand each output's gradient to the one pixel that was its maximum.
 
-    dx[n,h,w,c] = sum of dy[n,i,j,c] over the windows with indices[n,i,j,c] == h * W + w.
+    dx[n,h,w,c] = sum of dy[n,i,j,c] * activation'(n,i,j,c) over the windows with
+    indices[n,i,j,c] == h * W + w.
 
     Parameters
     ----------
@@ -158,8 +171,11 @@ def max_pool2d_grad_input(
     indices : int32 or uint8 array of dy's shape
         From ``max_pool2d(..., return_indices=True)``, or as uint8 from ``return_taps=True``.
     input_shape : (N, H, W, C) or (H, W, C)
-    kernel_size, stride, padding, ceil_mode
+    kernel_size, stride, padding, ceil_mode, activation
         As in `max_pool2d`.
+    y : array of dy's shape and dtype
+        What max_pool2d returned, from which the derivative is taken. With an activation, and only
+        then.
 
     Returns
     -------
@@ -196,9 +212,10 @@ def max_pool2d_grad_input(
         check_taps(plan.kernel_size)
     else:
         _check_indexable(plan.input_shape)
+    y = saved_output(activation, y, dy)
     dx = new_array(shape if dy.ndim == 4 else shape[1:], dy.dtype)
     chosen = np.require(indices, indices.dtype.newbyteorder("="), ("C", "A"))
-    _core.max_pool2d_grad_input(plan.shape, delta, chosen, dx)
+    _core.max_pool2d_grad_input(plan.shape, delta, core_activation(activation), y, chosen, dx)
     return dx
 
 

@@ -13,6 +13,7 @@ from rot180.layers.conv_transpose2d import ConvTranspose2d
 from rot180.layers.layer import Layer, Parameter
 from rot180.layers.linear import Linear
 from rot180.layers.norm import BatchNorm2d
+from rot180.layers.pool2d import MaxPool2d
 
 # Layers that can apply one of these as they write their output.
 FUSED_ACTIVATIONS: dict[type[Layer], str] = {
@@ -31,7 +32,7 @@ def fused(layer: Layer, following: Layer) -> Layer | None:
     if type(layer) in (Conv2d, ConvTranspose2d) and type(following) is BatchNorm2d:
         return _with_norm(layer, following)  # type: ignore[arg-type]
     activation = _activation_of(following)
-    takes_one = type(layer) in (Conv2d, ConvTranspose2d, Linear, BatchNorm2d)
+    takes_one = type(layer) in (Conv2d, ConvTranspose2d, Linear, BatchNorm2d, MaxPool2d)
     if activation and takes_one and layer.activation is None:  # type: ignore[attr-defined]
         return _with(layer, activation=activation)
     return None

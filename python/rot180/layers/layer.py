@@ -181,6 +181,9 @@ class Parameter:
 
     def accumulate(self, gradient: FloatArray) -> None:
         """Add a gradient. The first one after `zero_grad` is kept without a copy: give it away."""
+        if self._grad is None and _is_like(gradient, self._value):
+            self._grad = gradient  # the usual case, told apart in haste
+            return
         self._check("gradient", gradient)
         if self._grad is None:
             self._grad = np.require(gradient, self._value.dtype, ["C", "A", "W"])
@@ -211,6 +214,16 @@ class Parameter:
             raise ValueError(
                 f"{self.name}: {what} must have shape {self._value.shape}, got {array.shape}"
             )
+
+
+def _is_like(array: FloatArray, value: FloatArray) -> bool:
+    """Whether the array has the value's shape and dtype and can be changed where it lies."""
+    return (
+        type(array) is np.ndarray
+        and array.dtype is value.dtype
+        and array.shape == value.shape
+        and array.flags.carray
+    )
 
 
 def image_shape(input_shape: tuple[int, ...]) -> tuple[int, int, int]:

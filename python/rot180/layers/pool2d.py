@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rot180 import functional
-from rot180.arguments import MOST_TAPS, FloatArray, expect_shape
+from rot180.arguments import MOST_TAPS, FloatArray, check_activation, expect_shape
 from rot180.geometry import (
     IntOrPair,
     Padding,
@@ -58,7 +58,7 @@ class Pooling(Layer):
 
 
 class MaxPool2d(Pooling):
-    """The largest value of each window: x (N, H, W, C) to y (N, OH, OW, C).
+    """g(the largest value of each window): x (N, H, W, C) to y (N, OH, OW, C).
 
     The gradient goes to the pixel that was chosen, the first in row-major order if several are
     equal.
@@ -74,6 +74,10 @@ class MaxPool2d(Pooling):
     ceil_mode
         Whether rows and columns that are left over at the end have a window too. As in PyTorch, it
         must begin within x or the padding before x.
+    activation
+        g, as in `Conv2d`: the same before a maximum and after it, but after there are fewer values
+        to compute and to keep. A convolution without one and a ``MaxPool2d(2, activation="relu")``
+        train as a convolution with "relu" and a ``MaxPool2d(2)`` do.
 
     Examples
     --------
@@ -92,8 +96,11 @@ class MaxPool2d(Pooling):
         stride: IntOrPair | None = None,
         padding: Padding = 0,
         ceil_mode: bool = False,
+        *,
+        activation: str | None = None,
     ) -> None:
         super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.activation = check_activation(activation)
         height, width = int_pair("kernel_size", kernel_size)
         # A byte for each output where it will do, see docs/decisions/10.
         name = "return_taps" if height * width <= MOST_TAPS else "return_indices"
@@ -102,24 +109,26 @@ class MaxPool2d(Pooling):
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         """Compute y (N, OH, OW, C) from x (N, H, W, C)."""
         y: FloatArray
+        options = self._options() | {"activation": self.activation}
         if training:
-            y, chosen = functional.max_pool2d(x, self.kernel_size, **self._options(), **self._which)
-            self._save(x.shape, chosen)
+            y, chosen = functional.max_pool2d(x, self.kernel_size, **options, **self._which)
+            self._save(x.shape, chosen, y if self.activation else None)
         else:
-            y = functional.max_pool2d(x, self.kernel_size, **self._options())
+            y = functional.max_pool2d(x, self.kernel_size, **options)
         return y
 
     def backward(self, dy: FloatArray, *, input_grad: bool = True) -> FloatArray | None:
         """Send each dy to the pixel of x that was the largest of its window."""
-        input_shape, chosen = self._take_saved()
+        input_shape, chosen, y = self._take_saved()
         if not input_grad:
             return None
+        options = self._options() | {"activation": self.activation, "y": y}
         return functional.max_pool2d_grad_input(
-            dy, chosen, input_shape, self.kernel_size, **self._options()
+            dy, chosen, input_shape, self.kernel_size, **options
         )
 
     def __repr__(self) -> str:
-        return self._text()
+        return self._text(activation=(self.activation, None))
 
 
 class AvgPool2d(Pooling):

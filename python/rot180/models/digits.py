@@ -52,8 +52,8 @@ def digits_cnn(
     options = layer_options(rng, dtype)
     layers = [
         Conv2d(input_shape[2], 32, 3, padding=1, activation="relu", **options),
-        Conv2d(32, 64, 3, padding=1, activation="relu", **options),
-        MaxPool2d(2),
+        Conv2d(32, 64, 3, padding=1, **options),
+        MaxPool2d(2, activation="relu"),
         Conv2d(64, 128, 3, padding=1, activation="relu", **options),
         # Over all that is left: half as many mistakes as without it.
         GlobalAvgPool2d(),
@@ -110,8 +110,8 @@ def mnist_cnn(
     options = layer_options(rng, dtype)
     layers = [
         Conv2d(input_shape[2], 32, 3, activation="relu", **options),
-        Conv2d(32, 64, 3, activation="relu", **options),
-        MaxPool2d(2),
+        Conv2d(32, 64, 3, **options),
+        MaxPool2d(2, activation="relu"),
     ]
     return with_dense(layers, input_shape, [128, classes], activation="relu", **options)
 
@@ -137,8 +137,8 @@ def blog_cnn(
     """
     options = layer_options(rng, dtype)
     layers = [
-        Conv2d(input_shape[2], 10, 3, activation="relu", **options),
-        MaxPool2d(2),
+        Conv2d(input_shape[2], 10, 3, **options),
+        MaxPool2d(2, activation="relu"),
         Conv2d(10, 16, 5, activation="relu", **options),
     ]
     return with_dense(layers, input_shape, [100, classes], activation="relu", **options)

@@ -26,6 +26,7 @@ from rot180.geometry import (
     adaptive_pool2d_shape,
     pool2d_geometry,
 )
+from rot180.reference.activation import activate, activate_grad_input
 from rot180.reference.taps import taps
 
 
@@ -36,12 +37,13 @@ def max_pool2d(
     stride: IntOrPair | None = None,
     padding: Padding = 0,
     ceil_mode: bool = False,
+    activation: str | None = None,
     return_indices: bool = False,
     return_taps: bool = False,
 ) -> FloatArray | tuple[FloatArray, NDArray[np.int32]] | tuple[FloatArray, NDArray[np.uint8]]:
-    """Keep the largest pixel of each window, the first one of equals.
+    """Keep the largest pixel of each window, the first one of equals, and apply the activation.
 
-    ``y[n,i,j,c] = max over r,s of x[n,p,q,c]``
+    ``y[n,i,j,c] = activation(max over r,s of x[n,p,q,c])``
 
     A NaN is larger than any number, and the first NaN wins; padding counts as -inf and is never
     chosen.
@@ -53,6 +55,7 @@ def max_pool2d(
     stride : int or pair; None means kernel_size
     padding : as in `conv2d`, smaller than the window on every side
     ceil_mode : whether pixels left over at the end have a window, if it begins in x or before it
+    activation : None, "relu", "relu6", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
     return_indices : whether to return where each maximum was in the image
     return_taps : whether to return where it was in the window, of at most 256 pixels
 
@@ -92,6 +95,7 @@ def max_pool2d(
         np.copyto(index, pixels[inputs], where=wins)
         if return_taps:
             np.copyto(winners[outputs], r * geometry.kernel_size[1] + s, where=wins)
+    y = activate(y, activation)
     if x.ndim == 3:
         y, indices, winners = y[0], indices[0], winners[0]
     if return_taps:
@@ -108,6 +112,8 @@ def max_pool2d_grad_input(
     stride: IntOrPair | None = None,
     padding: Padding = 0,
     ceil_mode: bool = False,
+    activation: str | None = None,
+    y: FloatArray | None = None,
 ) -> FloatArray:
     """Hand each dy to the one pixel that was the maximum; it may have been so in several windows.
 
@@ -119,6 +125,8 @@ def max_pool2d_grad_input(
     indices : integers, shape of dy, from `max_pool2d`; of dtype uint8 they are taps
     input_shape : (N, H, W, C) or (H, W, C)
     kernel_size, stride, padding, ceil_mode : as in `max_pool2d`
+    activation, y : the activation that max_pool2d applied and what it returned, of dy's shape and
+        dtype, for a dy that is still to be multiplied by the activation's derivative
 
     Returns
     -------
@@ -142,7 +150,7 @@ def max_pool2d_grad_input(
     dy = float_array("dy", dy)
     shape = batch_shape(input_shape, dy)
     geometry = pool2d_geometry(shape, kernel_size, stride, padding, ceil_mode)
-    gradient = as_batch("dy", dy)
+    gradient = as_batch("dy", activate_grad_input(dy, activation, y))
     expect_shape("dy", gradient, geometry.output_shape, "the shape of max_pool2d's output")
     pixels = _pixel_numbers(geometry)
     dx = np.zeros(shape, dy.dtype)
