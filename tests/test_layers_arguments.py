@@ -60,7 +60,7 @@ import rot180
         ),
         (lambda: rot180.MaxPool2d(0), ValueError, "kernel_size must be from 1"),
         (lambda: rot180.MaxPool2d(2, stride=-1), ValueError, "stride must be from 1"),
-        (lambda: rot180.MaxPool2d(2, activation="gelu"), ValueError, "activation='gelu' is unknown"),
+        (lambda: rot180.MaxPool2d(2, activation="gelu"), ValueError, "'gelu' is unknown"),
         (lambda: rot180.AvgPool2d(2, padding="half"), ValueError, "padding='half' is unknown"),
         (lambda: rot180.BatchNorm2d(0), ValueError, "num_features must be from 1"),
         (lambda: rot180.BatchNorm2d(3, eps=-1), ValueError, "eps must be at least 0"),

@@ -84,7 +84,8 @@ def max_pool2d(
     """Take the largest value of each window, channel by channel, and apply an activation to it.
 
     y[n,i,j,c] = activation(max over r,s of x[n, i*sh + r - top, j*sw + s - left, c]). The padding
-    never wins. Of equal values the first in row-major order is chosen; the first NaN wins over everything.
+    never wins. Of equal values the first in row-major order is chosen; the first NaN wins over
+    everything.
 
     Parameters
     ----------
