@@ -18,7 +18,7 @@
 namespace rot180 {
 namespace {
 
-constexpr int64_t plenty_of_tasks = 16;
+constexpr int64_t plenty_of_tasks = 16, few_tasks = 4;
 // Accumulators live in registers for this many pixels before they go back to memory; x and dy of
 // one tile and so many pixels fit a first-level cache.
 constexpr int64_t usual_pixels = 288;
@@ -97,7 +97,12 @@ bool packs_x(const Conv2dShape& shape) {
 // The input channels cut into the rows of a register tile, as even as possible.
 struct ChannelTiles {
     int64_t channels, count;
-    ChannelTiles(int64_t of, int64_t tile_rows) : channels(of), count(divide_up(of, tile_rows)) {}
+    int64_t most_ranges;  // that tasks may have of them: one, where neighbouring taps make a run
+    ChannelTiles(const Conv2dShape& shape, int64_t tile_rows)
+        : channels(shape.group_in_channels()), count(divide_up(channels, tile_rows)) {
+        const bool one_tap = shape.kernel_height * shape.kernel_width == 1;
+        most_ranges = packs_x(shape) || (one_tap && shape.groups == 1) ? count : 1;
+    }
     int64_t first(int64_t tile) const { return tile * channels / count; }
     int64_t size(int64_t tile) const { return first(tile + 1) - first(tile); }
 };
@@ -126,8 +131,8 @@ Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, int64_t p
                           double(shape.in_channels);
     const int64_t most_ranges = plenty_of_tasks / 2;
     plan.channel_ranges =
-        int64_t(std::clamp(x_size * double(element) / double(x_bytes), 1.0,
-                           double(std::min(packs_x(shape) ? tiles.count : 1, most_ranges))));
+        int64_t(std::clamp(packs_x(shape) ? x_size * double(element) / double(x_bytes) : 1.0, 1.0,
+                           double(std::min(tiles.most_ranges, most_ranges))));
     plan.panel_ranges = std::clamp<int64_t>(sums / plan.channel_ranges / (sums_bytes / element), 1,
                                             std::min(panels, most_ranges));
     plan.slots = divide_up(plenty_of_tasks, plan.ranges());
@@ -136,6 +141,13 @@ Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, int64_t p
         plan.slots = std::clamp<int64_t>(pixels / pixels_worth_a_slot, 1, plan.slots);
     }
     plan.slots = std::min({plan.slots, blocks.count(), std::max<int64_t>(1, largest_slots / sums)});
+
+    // Where few pixels make few slots, the sums are shared out further.
+    const auto further = [&](int64_t ranges, int64_t others, int64_t most) {
+        return std::max(ranges, std::min(most, divide_up(few_tasks, plan.slots * others)));
+    };
+    plan.panel_ranges = further(plan.panel_ranges, plan.channel_ranges, panels);
+    plan.channel_ranges = further(plan.channel_ranges, plan.panel_ranges, tiles.most_ranges);
     return plan;
 }
 
@@ -233,8 +245,8 @@ class Sum {
                 if (packs_x_) {
                     add_packed(steps, share, origin, outer, sum);
                 } else {
-                    add_in_place(steps, origin + panels_.group(panel) * tiles_.channels, outer,
-                                 sum);
+                    add_in_place(steps, share, origin + panels_.group(panel) * tiles_.channels,
+                                 outer, sum);
                 }
             }
         }
@@ -434,15 +446,20 @@ class Sum {
     }
 
     // Without dilation and groups, a window row is contiguous in x and in dweight.
-    void add_in_place(const Steps& steps, const T* x, OuterProduct<T>& outer, T* sum) const {
+    void add_in_place(const Steps& steps, const Share& share, const T* x, OuterProduct<T>& outer,
+                      T* sum) const {
         const bool one_run = shape_.dilation_w == 1 && shape_.groups == 1;
         const int64_t columns = one_run ? 1 : shape_.kernel_width;
+        const int64_t run = tiles_.channels * (one_run ? shape_.kernel_width : 1);
+        const int64_t first = tiles_.first(share.first_tile);
         set_strides(steps, shape_.in_channels, outer);
-        outer.tile_rows = tiles_.channels * (one_run ? shape_.kernel_width : 1);
+        // A range of channels, if it is not all of them, is of the only tap.
+        outer.tile_rows = run - tiles_.channels + tiles_.first(share.last_tile) - first;
         for (int64_t r = 0; r < shape_.kernel_height; ++r) {
             for (int64_t s = 0; s < columns; ++s) {
-                outer.x = x + (r * steps.tap_row + s * steps.tap_column) * shape_.in_channels;
-                outer.dw = sum + (r * columns + s) * outer.tile_rows * outer.dw_stride;
+                const int64_t pixel = r * steps.tap_row + s * steps.tap_column;
+                outer.x = x + pixel * shape_.in_channels + first;
+                outer.dw = sum + ((r * columns + s) * run + first) * outer.dw_stride;
                 kernels_.outer_product(outer);
             }
         }
@@ -488,8 +505,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     const int64_t panel_count = panels.count(), lanes = panels.all_lanes();
     const int64_t lines = line_count(shape);
     const bool border = has_border(shape);
-    const ChannelTiles tiles(shape.group_in_channels(),
-                             kernels.tile_pixels(int(panels.most_lanes() / kernels.width)));
+    const ChannelTiles tiles(shape, kernels.tile_pixels(int(panels.most_lanes() / kernels.width)));
     const Schedule plan = schedule(shape, tiles, panel_count, lines * lanes, sizeof(T));
     const Window window = window_of(shape, 0, 0, plan.blocks.rows, plan.blocks.columns);
     if (window_too_large(window, plan.blocks.images * shape.in_channels)) {
