@@ -40,9 +40,47 @@ void multiply_tile(const T* x, int64_t x_stride, const T* weight, int64_t channe
     store_rows<T>(sum, y_stride, y);
 }
 
+// The same for one vector of input channels and one of output channels, of tiles side by side: the
+// weights stay in registers, and all addresses are a constant away from the first.
+template <class T, int ROWS>
+void multiply_square(const Vector<T> (&weight)[width<T>], const T* x, T* y, bool accumulate) {
+    constexpr int W = width<T>;
+    Vector<T> sum[ROWS][1] = {};
+    if (accumulate) load_rows<T>(y, W, sum);
+#pragma GCC unroll 16
+    for (int c = 0; c < W; ++c) {
+#pragma GCC unroll 16
+        for (int i = 0; i < ROWS; ++i) sum[i][0] += broadcast(x[i * W + c]) * weight[c];
+    }
+    store_rows<T>(sum, W, y);
+}
+
+// Rows of such a tile: what the registers hold beside the weights.
+template <class T>
+constexpr int square_rows = vector_registers - width<T> < 16 ? vector_registers - width<T> - 2 : 12;
+
+template <class T>
+void multiply_squares(const PointProducts<T>& products, const T* x, const T* weight, T* y) {
+    constexpr int W = width<T>, most = square_rows<T>;
+    Vector<T> weights[W];
+#pragma GCC unroll 16
+    for (int c = 0; c < W; ++c) weights[c] = load(weight + c * W);
+    for_even_parts(products.tiles, most, [&](int64_t first, int size) {
+        with_exactly<most>(size, [&](auto rows) {
+            multiply_square<T, rows>(weights, x + first * W, y + first * W, products.accumulate);
+        });
+    });
+}
+
 template <class T, int VECTORS>
 void multiply_panel(const PointProducts<T>& products, const T* x, const T* weight, T* y) {
     constexpr int64_t lanes = VECTORS * width<T>;
+    if constexpr (VECTORS == 1) {
+        if (products.channels == lanes && products.x_tile_stride == lanes &&
+            products.y_tile_stride == lanes) {
+            return multiply_squares(products, x, weight, y);
+        }
+    }
     constexpr int64_t most_lines = chunk_bytes / (lanes * int64_t(sizeof(T)));
     const int64_t channels = products.channels;
     const int64_t chunks = (channels + most_lines - 1) / most_lines;

@@ -18,6 +18,9 @@ namespace {
 // Tiles of a block: so many meet each filter while it is in a cache. Whole register tiles.
 constexpr int64_t most_tiles = 24, fewest_tiles = 6;
 constexpr int64_t plenty_of_tasks = 16;
+// Twice as many, where the points of a tile and its products are so small that all stay in a
+// second-level cache: with 16 channels in and out, filters are as much to read as inputs.
+constexpr int64_t small_tile_bytes = 5 * 1024;
 // With no more tiles than these, all are one block, and large filters are transformed where they
 // are needed: the points of a filter take four times the memory of its taps.
 constexpr int64_t few_tiles = 48;
@@ -59,11 +62,17 @@ struct Schedule {
     bool filters_first;     // likewise; else each task transforms what it needs
 };
 
-Schedule schedule(const TileGrid& grid, int64_t filter_bytes, const PanelGroups& groups) {
+Schedule schedule(const TileGrid& grid, int64_t filter_bytes, int64_t tile_bytes,
+                  const PanelGroups& groups) {
     Schedule plan = {};
     plan.filters_first = grid.count() > few_tiles || filter_bytes < large_filters_bytes;
     const int64_t fair = divide_up(grid.count() * groups.count(), plenty_of_tasks);
     plan.tiles = std::clamp(divide_up(fair, fewest_tiles) * fewest_tiles, fewest_tiles, most_tiles);
+    if (tile_bytes <= small_tile_bytes) {
+        const int64_t no_more = grid.count() * groups.count() / plenty_of_tasks;
+        plan.tiles =
+            std::max(plan.tiles, std::min(2 * most_tiles, no_more / fewest_tiles * fewest_tiles));
+    }
     if (!plan.filters_first) plan.tiles = grid.count();
     plan.blocks = divide_up(grid.count(), plan.tiles);
     plan.inputs_first = plan.blocks < plenty_of_tasks;
@@ -228,7 +237,9 @@ bool correlate_winograd(const Correlation& part, const OutputGradient<T>& x, con
     const int64_t channels = part.stride_h * part.stride_w * part.channels;
     const int64_t filters_stride = group_stride<T>(groups, points, channels);
     const int64_t filters_size = groups.count() * filters_stride;
-    const Schedule plan = schedule(grid, filters_size * int64_t(sizeof(T)), groups);
+    const int64_t tile_size = tile_points * (channels + groups.most_lanes());
+    const Schedule plan =
+        schedule(grid, filters_size * int64_t(sizeof(T)), tile_size * int64_t(sizeof(T)), groups);
     const PointsLayout<T> input_layout(plan.tiles, channels, part.stride_h);
     const int64_t tasks = plan.blocks * (plan.inputs_first ? groups.count() : 1);
     const int team = team_size(tasks, double(grid.count()) * double(filters_size) / 8);
