@@ -264,7 +264,8 @@ struct PointSums {
 //   to[i*row_stride + j*column_stride + c] = activation(bias[c] + pixel (i, j) of the points
 //       from[p*point_stride + c])
 // bias may be null; it and `from` are readable for whole vectors. activation as in CorrelateTiles.
-// False if a pixel is not finite, or if a row of them is too large for its sum.
+// Lane c % width of zeros becomes NaN if a pixel is not finite, or if a row of them is too large for
+// its sum; what lanes that have no channel become says nothing.
 template <class T>
 struct FromPoints {
     const T* from;
@@ -276,6 +277,7 @@ struct FromPoints {
     int64_t row_stride, column_stride;
     int64_t rows, columns;
     T* next_to;  // the next call's `to`, to be asked for meanwhile; or null
+    T* zeros;    // a vector
 };
 
 // A normalisation by channel of `size` values: rows of `period` values, one pixel or several, the
@@ -426,7 +428,7 @@ struct Kernels {
     void (*sum_points)(const PointSums<T>&);
     // A^T m A, of size x size: 2 to 5 from six points, 2 or 4 from five. Returns whether every
     // pixel is finite before the activation.
-    bool (*winograd_output)(int points, int size, const FromPoints<T>&);
+    void (*winograd_output)(int points, int size, const FromPoints<T>&);
 
     // sum[j] += sum over rows of x - center, squares[j] += sum over rows of (x - center)^2, rows
     // and center as in ChannelNorm.

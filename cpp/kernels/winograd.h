@@ -271,7 +271,7 @@ void winograd_filter(int points, int taps, const ToPoints<T>& tile) {
 
 // WHOLE: all pixels of the tile are wanted, and its channels fill a vector.
 template <class T, int POINTS, int SIZE, bool WHOLE>
-__attribute__((always_inline)) inline bool from_points_of(const FromPoints<T>& tile,
+__attribute__((always_inline)) inline void from_points_of(const FromPoints<T>& tile,
                                                           Activation activation) {
     constexpr int W = width<T>;
     // Copies: as far as the compiler knows, each store may change the tile.
@@ -325,13 +325,11 @@ __attribute__((always_inline)) inline bool from_points_of(const FromPoints<T>& t
             zeros += T(0) * sum;  // NaN, if the sum of a row of pixels is not finite
         }
     }
-    T total = 0;
-    for (int i = 0; i < (channels < W ? channels : W); ++i) total += zeros[i];
-    return total == T(0);
+    store(tile.zeros, load(tile.zeros) + zeros);
 }
 
 template <class T, int POINTS, int SIZE>
-bool from_points(const FromPoints<T>& tile) {
+void from_points(const FromPoints<T>& tile) {
     if (tile.rows == SIZE && tile.columns == SIZE && tile.channels >= width<T>) {
         if (tile.activation == Activation::none) {
             return from_points_of<T, POINTS, SIZE, true>(tile, Activation::none);
@@ -344,7 +342,7 @@ bool from_points(const FromPoints<T>& tile) {
 }
 
 template <class T>
-bool winograd_output(int points, int size, const FromPoints<T>& tile) {
+void winograd_output(int points, int size, const FromPoints<T>& tile) {
     if (points == 5 && size == 2) return from_points<T, 5, 2>(tile);
     if (points == 5) return from_points<T, 5, 4>(tile);
     if (size == 2) return from_points<T, 6, 2>(tile);

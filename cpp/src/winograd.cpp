@@ -202,7 +202,8 @@ struct Product {
             return y + part.y_offset + groups.begin(group) + at.image * part.y_image_stride +
                    output_size * (at.row * part.y_row_stride + at.column * part.y_column_stride);
         };
-        bool finite = true;
+        FiniteCheck<T> check;
+        tile.zeros = check.zeros;
         TileAt at = grid.at(first);
         for (int64_t index = first; index < last; ++index) {
             const TileAt next = grid.after(at);
@@ -213,11 +214,11 @@ struct Product {
             tile.to = place(at);
             tile.next_to = index + 1 < last ? place(next) : nullptr;
             at = next;
-            finite &= kernels.winograd_output(points, output_size, tile);
+            kernels.winograd_output(points, output_size, tile);
             after_kernel(kernels, activation, tile.rows, tile.row_stride, tile.columns,
                          tile.channels, tile.column_stride, tile.to);
         }
-        return finite;
+        return check.all_finite(tile.channels, kernels.width);
     }
 };
 

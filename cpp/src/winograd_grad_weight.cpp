@@ -145,6 +145,8 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     const auto transform_outputs = [&](const Range& range, int64_t first, int64_t last,
                                        const T* sums) {
         FromPoints<T> tile = {};
+        FiniteCheck<T> check;
+        tile.zeros = check.zeros;
         tile.point_stride = filter_stride<T>(range.channels, range.lanes);
         tile.channels = std::min(range.lanes, shape.out_channels - range.first_lane);
         const int64_t tap_stride = shape.in_channels * shape.out_channels;
@@ -158,8 +160,9 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
             const int64_t tap =
                 phase / shape.stride_w * shape.kernel_width + phase % shape.stride_w;
             tile.to = dweight + tap * tap_stride + channel * shape.out_channels + range.first_lane;
-            if (!kernels.winograd_output(points, output_size, tile)) finite = false;
+            kernels.winograd_output(points, output_size, tile);
         }
+        if (!check.all_finite(tile.channels, kernels.width)) finite = false;
     };
 
     const TiledImages<T> images = {

@@ -64,6 +64,18 @@ struct TileGrid {
     }
 };
 
+// What FromPoints says about the tiles that one thread computes.
+template <class T>
+struct FiniteCheck {
+    T zeros[line_size<T>] = {};  // as many as the widest vector has
+
+    bool all_finite(int64_t channels, int64_t width) const {
+        T total = 0;
+        for (int64_t i = 0; i < std::min(channels, width); ++i) total += zeros[i];
+        return total == T(0);
+    }
+};
+
 // Dense NHWC images whose tiles go to points, all phases of stride * stride as channels side by
 // side: channel (a * stride + b) * channels + c is c of every stride-th pixel from (a, b) on. Tiles
 // are `step` pixels of a phase apart; phase (0, 0) begins at (-top, -left).
