@@ -7,9 +7,12 @@
 #include <stdexcept>
 #include <string>
 
+#include "correlation.h"
+#include "flat_rows.h"
 #include "instruction_set.h"
 #include "kernels.h"
 #include "rot180/conv2d.h"
+#include "sum_of_windows.h"
 #include "winograd.h"
 
 namespace rot180 {
@@ -33,12 +36,14 @@ std::atomic<Algorithm>& current() {
 // What the parts of either algorithm cost, in the time of one multiply-add of whole vectors, as
 // measured on one core: docs/kernels.md says how.
 struct Costs {
-    double call, direct_pixel, packed_filter;  // direct: a vector of y, of packed filters
+    double call, packed_filter;                // direct: a vector of packed filters
     double winograd_call, step, tile, filter;  // winograd: a multiply-add, a vector of a tile's
                                                // points or outputs, of transformed filters
 };
-constexpr Costs correlation_costs = {2700, 12, 140, 5600, 1.08, 370, 400};
-constexpr Costs grad_weight_costs = {1200, 14, 360, 1900, 1.05, 330, 220};
+constexpr Costs correlation_costs = {2700, 140, 5600, 1.08, 310, 400};
+constexpr Costs grad_weight_costs = {1200, 360, 1900, 1.05, 330, 220};
+// The direct sum's vector of y.
+constexpr double direct_pixel = 12;
 // A vector of a tile's outputs, beside one of its inputs.
 constexpr double output_share = 1.2;
 // A further phase of a tile, beside its vectors.
@@ -46,13 +51,31 @@ constexpr double tile_phase = 150;
 // Near the point where both cost the same, direct is the more accurate.
 constexpr double worth_it = 1.15;
 
-// The direct sum's vectors for each pixel: few output channels need not fill one, where vectors run
-// along the reduction (few_is_faster in correlation.cpp).
-double direct_vectors(Pass pass, double taps, double in, double out, double width) {
-    const double vectors = std::ceil(out / width), length = taps * in;
-    if (pass == Pass::grad_weight || length < width) return vectors;
-    const double steps = std::ceil(length / width);
-    return std::min(vectors, out / width * (steps * width / length + 12 / (taps * steps)));
+// What of a convolution either algorithm computes, `in` to `out` channels with taps * taps taps.
+struct Work {
+    double pixels, taps, in, out;
+};
+
+// A multiply-add for each vector, in the way in which the direct sum has the fewest.
+template <class T>
+double direct_steps(Pass pass, const Conv2dShape& shape, const Work& work) {
+    const double width = kernels<T>().width, taps = work.taps;
+    if (pass == Pass::grad_input && sum_of_windows_pays<T>(shape)) {
+        const double row = double(shape.kernel_width) * work.out;
+        return double(shape.output_size()) * std::ceil(taps * row / width) +
+               double(shape.output_size()) / work.in * 3 * taps * std::ceil(row / width);
+    }
+    const double pixel_steps = taps * taps * work.in + direct_pixel, length = taps * work.in;
+    double vectors = std::ceil(work.out / width);
+    if (pass != Pass::grad_input && flat_rows_pay<T>(pass, forward_correlation(shape))) {
+        vectors = work.out / width;  // vectors run over pixels and channels
+    } else if (pass != Pass::grad_weight && length >= width) {
+        // ... or along the reduction (few_is_faster in correlation.cpp).
+        const double steps = std::ceil(length / width);
+        vectors =
+            std::min(vectors, work.out / width * (steps * width / length + 12 / (taps * steps)));
+    }
+    return work.pixels * vectors * pixel_steps;
 }
 
 template <class T>
@@ -83,9 +106,8 @@ bool winograd_pays(Pass pass, const Conv2dShape& shape) {
     const double of_six = tile_points / 36;
 
     const Costs& cost = pass == Pass::grad_weight ? grad_weight_costs : correlation_costs;
-    const double direct = pixels * taps * taps * in * direct_vectors(pass, taps, in, out, width) +
-                          cost.direct_pixel * pixels * out_vectors + cost.packed_filter * filters +
-                          cost.call;
+    const double direct = direct_steps<T>(pass, shape, {pixels, taps, in, out}) +
+                          cost.packed_filter * filters + cost.call;
     const double winograd = cost.step * tile_points * tiles * in * out_vectors +
                             of_six * cost.tile * tiles * (in_vectors + output_share * out_vectors) +
                             of_six * cost.filter * filters + cost.winograd_call * calls +

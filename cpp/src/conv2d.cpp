@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "correlation.h"
+#include "flat_rows.h"
 #include "parallel.h"
 #include "sum_of_windows.h"
 #include "winograd.h"
@@ -88,9 +89,6 @@ template <class T>
 void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* weight,
                 const T* bias, Activation activation, T* dx, Algorithm algorithm) {
     const Algorithm chosen = conv2d_algorithm<T>(Pass::grad_input, shape, algorithm);
-    if (chosen == Algorithm::direct && sum_of_windows_pays<T>(shape)) {
-        return sum_of_windows(shape, dy, weight, bias, activation, dx);
-    }
     const int64_t weight_column = shape.group_in_channels() * shape.out_channels;
     const int64_t weight_row = shape.kernel_width * weight_column;
     const int64_t dx_row = shape.width * shape.in_channels;
@@ -147,6 +145,10 @@ void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* 
             part.weight_group_stride = shape.group_out_channels();
             parts.push_back(part);
         }
+    }
+    const bool flat = parts.size() == 1 && flat_rows_pay<T>(Pass::forward, parts[0]);
+    if (chosen == Algorithm::direct && !flat && sum_of_windows_pays<T>(shape)) {
+        return sum_of_windows(shape, dy, weight, bias, activation, dx);
     }
     if (untouched) {
         // What no tap reaches is activation(bias).
