@@ -264,8 +264,8 @@ struct PointSums {
 //   to[i*row_stride + j*column_stride + c] = activation(bias[c] + pixel (i, j) of the points
 //       from[p*point_stride + c])
 // bias may be null; it and `from` are readable for whole vectors. activation as in CorrelateTiles.
-// Lane c % width of zeros becomes NaN if a pixel is not finite, or if a row of them is too large for
-// its sum; what lanes that have no channel become says nothing.
+// Lane c % width of zeros becomes NaN if a pixel is not finite, or if a row of them is too large
+// for its sum; what lanes that have no channel become says nothing.
 template <class T>
 struct FromPoints {
     const T* from;
