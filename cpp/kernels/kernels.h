@@ -426,8 +426,7 @@ struct Kernels {
     void (*winograd_filter)(int points, int taps, const ToPoints<T>&);
     void (*multiply_points)(const PointProducts<T>&);
     void (*sum_points)(const PointSums<T>&);
-    // A^T m A, of size x size: 2 to 5 from six points, 2 or 4 from five. Returns whether every
-    // pixel is finite before the activation.
+    // A^T m A, of size x size: 2 to 5 from six points, 2 or 4 from five.
     void (*winograd_output)(int points, int size, const FromPoints<T>&);
 
     // sum[j] += sum over rows of x - center, squares[j] += sum over rows of (x - center)^2, rows

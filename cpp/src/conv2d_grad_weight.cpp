@@ -19,14 +19,15 @@ namespace rot180 {
 namespace {
 
 constexpr int64_t plenty_of_tasks = 16, few_tasks = 4;
-// Accumulators live in registers for this many pixels before they go back to memory; x and dy of
-// one tile and so many pixels fit a first-level cache.
+// Accumulators live in registers for this many pixels before they go back to memory. With half as
+// many, dy would fit a first-level cache even in the widest panels, and yet it takes longer.
 constexpr int64_t usual_pixels = 288;
 // Twice as many where the sums come from far away.
 constexpr int64_t large_sums_bytes = 2 * 1024 * 1024;
 // What a task reads of x again and again, and what it sums up, should stay in a second-level cache.
 constexpr int64_t x_bytes = 192 * 1024;
 constexpr int64_t sums_bytes = 256 * 1024;
+// Pixels of a pointwise sum from one request for what comes next to the following one.
 constexpr int64_t shortest_row = 12, longest_row = 24;
 constexpr int64_t pixels_worth_a_slot = 1024;
 constexpr int64_t lines_per_task = 128;
@@ -60,8 +61,7 @@ Conv2dShape flattened(Conv2dShape shape) {
     return shape;
 }
 
-// And that row cut into short ones, if their length divides it: with each the kernel asks for some
-// of what comes next.
+// And that row cut into short ones, if their length divides it.
 Conv2dShape in_short_rows(Conv2dShape shape) {
     if (!pointwise(shape) || shape.height > 1) return shape;
     for (int64_t length = longest_row; length >= shortest_row; --length) {

@@ -220,6 +220,11 @@ class NamedErrors:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if error is not None:
+            self.add_to(error)
+
+    def add_to(self, error: BaseException) -> None:
+        """Put them before the message of one error."""
         if isinstance(error, TypeError | ValueError | RuntimeError):
             layer = self._layer
             what = type(layer).__name__ if isinstance(layer, Container) else repr(layer)

@@ -56,9 +56,13 @@ class Sequential(Container):
 
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         """Compute the last layer's y from the first layer's x."""
-        for name, layer in self._children.items():
-            with self.named_errors(name):
+        name = ""
+        try:  # around all layers: a context for each takes longer than small ones compute
+            for name, layer in self._children.items():
                 x = layer.forward(x, training)
+        except Exception as error:
+            self.named_errors(name).add_to(error)
+            raise
         return x
 
     def backward(self, dy: FloatArray, *, input_grad: bool = True) -> FloatArray | None:
@@ -68,12 +72,16 @@ class Sequential(Container):
         out its own dx.
         """
         first = 0 if input_grad else self._first_with_parameters()
-        for index in reversed(range(first, len(self.layers))):
-            with self.named_errors(str(index)):
+        index = first
+        try:
+            for index in reversed(range(first, len(self.layers))):
                 dx = self.layers[index].backward(dy, input_grad=input_grad or index > first)
-            if dx is None:
-                break
-            dy = dx
+                if dx is None:
+                    break
+                dy = dx
+        except Exception as error:
+            self.named_errors(str(index)).add_to(error)
+            raise
         for layer in self.layers[:first]:
             layer.release()
         return dy if input_grad else None
