@@ -56,12 +56,12 @@ class Sequential(Container):
 
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         """Compute the last layer's y from the first layer's x."""
-        name = ""
+        index = 0
         try:  # around all layers: a context for each takes longer than small ones compute
-            for name, layer in self._children.items():
-                x = layer.forward(x, training)
+            for index in range(len(self.layers)):
+                x = self.layers[index].forward(x, training)
         except Exception as error:
-            self.named_errors(name).add_to(error)
+            self.named_errors(str(index)).add_to(error)
             raise
         return x
 
