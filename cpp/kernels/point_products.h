@@ -55,9 +55,9 @@ void multiply_square(const Vector<T> (&weight)[width<T>], const T* x, T* y, bool
     store_rows<T>(sum, W, y);
 }
 
-// Rows of such a tile: what the registers hold beside the weights.
+// Rows of such a tile: what the registers hold beside the weights, at most a dozen.
 template <class T>
-constexpr int square_rows = vector_registers - width<T> < 16 ? vector_registers - width<T> - 2 : 12;
+constexpr int square_rows = vector_registers - width<T> < 14 ? vector_registers - width<T> - 2 : 12;
 
 template <class T>
 void multiply_squares(const PointProducts<T>& products, const T* x, const T* weight, T* y) {

@@ -51,12 +51,12 @@ constexpr double tile_phase = 150;
 // Near the point where both cost the same, direct is the more accurate.
 constexpr double worth_it = 1.15;
 
-// What of a convolution either algorithm computes, `in` to `out` channels with taps * taps taps.
+// What a pass computes: outputs of `out` channels, each of taps * taps pixels of `in` channels.
 struct Work {
     double pixels, taps, in, out;
 };
 
-// A multiply-add for each vector, in the way in which the direct sum has the fewest.
+// The direct sum's multiply-adds of vectors, in the way in which it will be computed.
 template <class T>
 double direct_steps(Pass pass, const Conv2dShape& shape, const Work& work) {
     const double width = kernels<T>().width, taps = work.taps;

@@ -202,7 +202,7 @@ struct Product {
             return y + part.y_offset + groups.begin(group) + at.image * part.y_image_stride +
                    output_size * (at.row * part.y_row_stride + at.column * part.y_column_stride);
         };
-        FiniteCheck<T> check;
+        OutputCheck<T> check;
         tile.zeros = check.zeros;
         TileAt at = grid.at(first);
         for (int64_t index = first; index < last; ++index) {

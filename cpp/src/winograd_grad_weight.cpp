@@ -145,7 +145,7 @@ bool winograd_grad_weight(const Conv2dShape& shape, const T* x, const OutputGrad
     const auto transform_outputs = [&](const Range& range, int64_t first, int64_t last,
                                        const T* sums) {
         FromPoints<T> tile = {};
-        FiniteCheck<T> check;
+        OutputCheck<T> check;
         tile.zeros = check.zeros;
         tile.point_stride = filter_stride<T>(range.channels, range.lanes);
         tile.channels = std::min(range.lanes, shape.out_channels - range.first_lane);

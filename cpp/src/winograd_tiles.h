@@ -64,9 +64,9 @@ struct TileGrid {
     }
 };
 
-// What FromPoints says about the tiles that one thread computes.
+// What FromPoints says of the outputs of some tiles.
 template <class T>
-struct FiniteCheck {
+struct OutputCheck {
     T zeros[line_size<T>] = {};  // as many as the widest vector has
 
     bool all_finite(int64_t channels, int64_t width) const {
