@@ -479,7 +479,10 @@ class TestWrongWeights:
             ({"model": "lenet5"}, "layer 2"),
             ({"model": "os.system"}, "no model is called 'os.system'"),
             ({"input_shape": "9999 9999 1"}, "do not fit"),
-            ({"input_shape": "1 1 1"}, "layer 2, MaxPool2d(2): the kernel covers 2 in height"),
+            (
+                {"input_shape": "1 1 1"},
+                "layer 2, MaxPool2d(2, activation='relu'): the kernel covers 2 in height",
+            ),
             ({"input_range": "0 light"}, "input_range is '0 light', expected 2 numbers"),
             ({"input_range": "0 inf"}, "input_range is '0 inf'"),
             ({"pictures": "os.system"}, "pictures is 'os.system', expected one of digits, mnist"),
