@@ -19,7 +19,8 @@ namespace {
 constexpr int64_t most_tiles = 24, fewest_tiles = 6;
 constexpr int64_t plenty_of_tasks = 16;
 // Twice as many, where the points of a tile and its products are so small that all stay in a
-// second-level cache: with 16 channels in and out, filters are as much to read as inputs.
+// second-level cache: with 16 channels in and out, 24 tiles read two thirds as much of filters as
+// of inputs.
 constexpr int64_t small_tile_bytes = 5 * 1024;
 // With no more tiles than these, all are one block, and large filters are transformed where they
 // are needed: the points of a filter take four times the memory of its taps.
