@@ -146,8 +146,10 @@ void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* 
             parts.push_back(part);
         }
     }
-    const bool flat = parts.size() == 1 && flat_rows_pay<T>(Pass::forward, parts[0]);
-    if (chosen == Algorithm::direct && !flat && sum_of_windows_pays<T>(shape)) {
+    const auto flat = [&] {
+        return parts.size() == 1 && flat_rows_pay<T>(Pass::forward, parts[0]);
+    };
+    if (chosen == Algorithm::direct && sum_of_windows_pays<T>(shape) && !flat()) {
         return sum_of_windows(shape, dy, weight, bias, activation, dx);
     }
     if (untouched) {

@@ -63,7 +63,7 @@ Conv2dShape flattened(Conv2dShape shape) {
 
 // And that row cut into short ones, if their length divides it.
 Conv2dShape in_short_rows(Conv2dShape shape) {
-    if (!pointwise(shape) || shape.height > 1) return shape;
+    if (!pointwise(shape)) return shape;
     for (int64_t length = longest_row; length >= shortest_row; --length) {
         if (shape.width % length) continue;
         shape.height = shape.out_height = shape.width / length;
