@@ -67,13 +67,16 @@ class Twin:
             case rot180.BatchNorm2d():
                 return self._batch_norm(layer)
             case rot180.MaxPool2d():
-                pool = nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding)
+                pool = nn.MaxPool2d(
+                    layer.kernel_size, layer.stride, layer.padding, ceil_mode=layer.ceil_mode
+                )
                 return _activated(pool, layer.activation)
             case rot180.AvgPool2d():
                 return nn.AvgPool2d(
                     layer.kernel_size,
                     layer.stride,
                     layer.padding,
+                    layer.ceil_mode,
                     count_include_pad=layer.count_include_pad,
                 )
             case rot180.GlobalAvgPool2d():
