@@ -171,15 +171,15 @@ struct DepthwiseGradRow {
     Ahead<T> x_ahead, dy_ahead;
 };
 
-// Windows of `rows` rows of `length` values, side by side, added to an image where each lies:
-//   to[p*stride + r*row_stride + c] += from[(p*rows + r)*length + c]
+// Rows of windows, `length` values each, added to a row of an image where each lies:
+//   to[p*to_stride + c] += from[p*from_stride + c]
 // Both are readable, and `to` writable, for a vector more.
 template <class T>
 struct AddWindows {
     const T* from;
-    int64_t pixels, rows, length;
+    int64_t from_stride, pixels, length;
     T* to;
-    int64_t stride, row_stride;
+    int64_t to_stride;
 };
 
 // A weight gradient summed over a block of pixels, (images, rows, columns), one panel of channels:

@@ -61,9 +61,7 @@ template <class T>
 double direct_steps(Pass pass, const Conv2dShape& shape, const Work& work) {
     const double width = kernels<T>().width, taps = work.taps;
     if (pass == Pass::grad_input && sum_of_windows_pays<T>(shape)) {
-        const double row = double(shape.kernel_width) * work.out;
-        return double(shape.output_size()) * std::ceil(taps * row / width) +
-               double(shape.output_size()) / work.in * 3 * taps * std::ceil(row / width);
+        return sum_of_windows_steps<T>(shape);
     }
     const double pixel_steps = taps * taps * work.in + direct_pixel, length = taps * work.in;
     double vectors = std::ceil(work.out / width);

@@ -3,236 +3,321 @@
 #include <algorithm>
 #include <cmath>
 
-#include "correlation.h"
-#include "epilogue.h"
 #include "instruction_set.h"
-#include "pack_panel.h"
 #include "panels.h"
 #include "parallel.h"
 #include "scratch.h"
+#include "window.h"
 
 namespace rot180 {
 namespace {
 
-// Windows made together, which stay in a first-level cache until they are added.
+// Rows of windows made together, which stay in a first-level cache until they are added.
 constexpr int64_t windows_bytes = 24 * 1024;
-// A task is one image, which stays in a second-level cache: fewer would leave threads idle.
-constexpr int64_t fewest_images = 8;
-constexpr double largest_image_bytes = 1024 * 1024;
-// What it costs to add a vector of a window, and to sum the lanes of one, in multiply-adds.
+// A task is one image or, of few images, a part of it: fewer tasks would leave threads idle.
+constexpr int64_t fewest_tasks = 8;
+// What a task keeps of dy times the derivative should stay in a second-level cache.
+constexpr int64_t gradient_bytes = 128 * 1024;
+constexpr double largest_row_bytes = 256 * 1024;
+// What it costs to add a vector of a window's row, and to sum the lanes of one, in multiply-adds.
 constexpr double added_vector = 3, final_sum = 18;
 
-int64_t window_size(const Conv2dShape& shape) {
-    return shape.kernel_height * shape.kernel_width * shape.in_channels;
-}
+int64_t window_row(const Conv2dShape& shape) { return shape.kernel_width * shape.in_channels; }
 
-// The weights as those of a pointwise convolution from K channels to a window's R * S * C.
-Correlation pointwise(const Conv2dShape& shape) {
-    Correlation part = {};
-    part.run = shape.out_channels;
-    part.tap_rows = part.tap_columns = 1;
-    part.weight_in_stride = 1;
-    part.weight_out_stride = shape.out_channels;
-    return part;
-}
+// How the sum is cut. Rows of dx a stride high, a band, read the same rows of dy: with u the band's
+// number, counted from the padding's edge, its row number a reads row u - t * dilation_h by row
+// t * stride_h + a of the taps. So a band is computed together, its windows being (stride_h, S, C)
+// and their weights (t, K, stride_h, S, C), zero where there is no such row of taps.
+struct Plan {
+    int64_t taps, window;          // values of t; size of a band's window
+    int64_t first_band, end_band;  // that dx has rows of
+    int64_t task_bands, tasks_per_image;
+    int64_t bands_together, windows_together;  // of bands that the same taps reach
+    int64_t row;                               // of all that windows cover of a row of dx
+    int64_t dy_row, dy_rows;                   // and what a task meets of dy
 
-// The windows of whole rows of dy, side by side, and the image that they are added to: all that any
-// window covers, at least all of dx.
-struct Sizes {
-    int64_t rows_together, pixels;
-    int64_t height, width, row;  // of the image; elements of a row
-
-    Sizes(const Conv2dShape& shape, int64_t element) {
-        const int64_t row_bytes = shape.out_width * window_size(shape) * element;
-        rows_together = std::clamp<int64_t>(windows_bytes / row_bytes, 1, shape.out_height);
-        pixels = rows_together * shape.out_width;
-        height = std::max((shape.out_height - 1) * shape.stride_h +
-                              (shape.kernel_height - 1) * shape.dilation_h + 1,
-                          shape.pad_top + shape.height);
-        width = std::max((shape.out_width - 1) * shape.stride_w + shape.kernel_width,
-                         shape.pad_left + shape.width);
-        row = width * shape.in_channels;
+    Plan(const Conv2dShape& shape, int64_t element)
+        : taps(divide_up(shape.kernel_height, shape.stride_h)),
+          window(shape.stride_h * window_row(shape)),
+          first_band(shape.pad_top / shape.stride_h),
+          end_band((shape.pad_top + shape.height - 1) / shape.stride_h + 1),
+          row(shape.in_channels *
+              std::max((shape.out_width - 1) * shape.stride_w + shape.kernel_width,
+                       shape.pad_left + shape.width)),
+          dy_row(shape.out_width * shape.out_channels) {
+        const int64_t bands = end_band - first_band;
+        const int64_t tasks = std::max(divide_up(fewest_tasks, shape.batch),
+                                       shape.out_height * dy_row * element / gradient_bytes);
+        task_bands = divide_up(bands, std::min(tasks, bands));
+        tasks_per_image = divide_up(bands, task_bands);
+        const int64_t band_bytes = shape.out_width * window * element;
+        bands_together = std::clamp<int64_t>(windows_bytes / band_bytes, 1, task_bands);
+        windows_together = bands_together * shape.out_width;
+        dy_rows = std::min(shape.out_height, task_bands + (taps - 1) * shape.dilation_h);
     }
+
+    int64_t lines(const Conv2dShape& shape) const { return taps * shape.out_channels; }
 };
 
 // What one thread needs.
 template <class T>
 struct Workspace {
-    T *dy, *windows, *image;
-    int64_t *x_at, *y_at;
+    T *dy, *windows, *row;
 };
 
 template <class T>
 struct Sum {
     const Kernels<T>& kernels;
     const Conv2dShape& shape;
-    const Sizes& sizes;
+    const Plan& plan;
     const Panels& panels;
     OutputGradient<T> dy;
-    const T* weight;  // packed
+    const T* weight;  // packed as (panel, line, lanes)
     const T* bias;
-    const T* zeros;  // as many as a panel has lanes
+    const T* zeros;              // as many as a panel has lanes
+    const Run* runs;             // of each tap, from where the first one reads
+    const int64_t *x_at, *y_at;  // of the windows made together
     Activation activation;
     T* dx;
 
-    void run(int64_t image, const Workspace<T>& own) const {
-        fill(own.image);
-        for (int64_t i = 0; i < shape.out_height; i += sizes.rows_together) {
-            const int64_t rows = std::min(sizes.rows_together, shape.out_height - i);
-            multiply(gradient(image, i, rows, own.dy), rows * shape.out_width, own);
-            for (int64_t row = 0; row < rows; ++row) add(i + row, row, own);
+    // Bands [first, end) of one image.
+    void run(int64_t image, int64_t first, int64_t end, const Workspace<T>& own) const {
+        const Gradient gradient = read_dy(image, first, end, own.dy);
+        for (int64_t u = first; u < end;) {
+            const Reach reach = reach_of(u);
+            int64_t bands = 1;
+            while (bands < plan.bands_together && u + bands < end && reach_of(u + bands) == reach) {
+                ++bands;
+            }
+            if (reach.count > 0) multiply(gradient, u, reach, bands, own.windows);
+            for (int64_t band = 0; band < bands; ++band, ++u) {
+                const T* windows = own.windows + band * shape.out_width * plan.window;
+                for (int64_t a = 0; a < shape.stride_h; ++a) {
+                    const int64_t h = u * shape.stride_h + a - shape.pad_top;
+                    if (h < 0 || h >= shape.height) continue;
+                    fill(own.row);
+                    if (reach.count > 0) add(windows + a * window_row(shape), own.row);
+                    write(own.row, image, h);
+                }
+            }
         }
-        write(image, own.image);
     }
 
  private:
-    void fill(T* image) const {
-        if (!bias) {
-            std::fill_n(image, sizes.height * sizes.row, T(0));
-            return;
+    // Rows of dy, times the derivative, from `first` on.
+    struct Gradient {
+        const T* data;
+        int64_t first;
+    };
+
+    // Values [first, first + count) of t.
+    struct Reach {
+        int64_t first, count;
+        bool operator==(const Reach& other) const {
+            return first == other.first && count == other.count;
         }
-        for (int64_t pixel = 0; pixel < sizes.height * sizes.width; ++pixel) {
-            std::copy_n(bias, shape.in_channels, image + pixel * shape.in_channels);
+    };
+
+    Gradient read_dy(int64_t image, int64_t first, int64_t end, T* to) const {
+        const int64_t at = image * shape.out_height * plan.dy_row;
+        if (dy.activation == Activation::none) return {dy.dy + at, 0};
+        const int64_t begin = std::max<int64_t>(0, first - (plan.taps - 1) * shape.dilation_h);
+        const int64_t rows = std::min(end, shape.out_height) - begin;
+        if (rows > 0) {
+            read_values(kernels, dy, at + begin * plan.dy_row, rows * plan.dy_row, to);
         }
+        return {to, begin};
     }
 
-    const T* gradient(int64_t image, int64_t i, int64_t rows, T* to) const {
-        const int64_t row_size = shape.out_width * shape.out_channels;
-        const int64_t at = (image * shape.out_height + i) * row_size;
-        if (dy.activation == Activation::none) return dy.dy + at;
-        kernels.activate_grad(dy.activation, rows * row_size, dy.dy + at, dy.y + at,
-                              T(leaky_relu_slope), to);
-        return to;
+    // Where 0 <= u - t * dilation_h < OH.
+    Reach reach_of(int64_t u) const {
+        const int64_t beyond = std::max<int64_t>(0, u - shape.out_height + 1);
+        const int64_t first = divide_up(beyond, shape.dilation_h);
+        const int64_t end = std::min(plan.taps, u / shape.dilation_h + 1);
+        return {first, std::max<int64_t>(0, end - first)};
     }
 
-    void multiply(const T* x, int64_t pixels, const Workspace<T>& own) const {
+    // The windows of so many bands from u on.
+    void multiply(const Gradient& gradient, int64_t u, const Reach& reach, int64_t bands,
+                  T* windows) const {
+        const int64_t row = u - reach.first * shape.dilation_h;
         CorrelateTiles<T> tiles = {};
-        const Run run = {0, shape.out_channels};
-        tiles.x = x;
-        tiles.x_at = own.x_at;
-        tiles.runs = &run;
-        tiles.run_count = 1;
+        tiles.x = gradient.data + (row - gradient.first) * plan.dy_row;
+        tiles.x_at = x_at;
+        tiles.runs = runs;
+        tiles.run_count = reach.count;
         tiles.bias = zeros;
-        tiles.y_at = own.y_at;
-        tiles.pixels = pixels;
+        tiles.y_at = y_at;
+        tiles.pixels = bands * shape.out_width;
         for (int64_t panel = 0; panel < panels.count(); ++panel) {
-            tiles.weight = weight + panels.lanes_before(panel) * shape.out_channels;
-            tiles.y = own.windows + panels.first_channel(panel);
+            tiles.weight = weight + panels.lanes_before(panel) * plan.lines(shape) +
+                           reach.first * shape.out_channels * panels.lanes(panel);
+            tiles.y = windows + panels.first_channel(panel);
             tiles.channels = panels.channels(panel);
             tiles.vectors = panels.vectors(panel);
             kernels.correlate_tiles(tiles);
         }
     }
 
-    // Row i of dy, whose windows are row `row` of those made together.
-    void add(int64_t i, int64_t row, const Workspace<T>& own) const {
-        AddWindows<T> windows = {};
-        windows.from = own.windows + row * shape.out_width * window_size(shape);
-        windows.pixels = shape.out_width;
-        windows.rows = shape.kernel_height;
-        windows.length = shape.kernel_width * shape.in_channels;
-        windows.to = own.image + i * shape.stride_h * sizes.row;
-        windows.stride = shape.stride_w * shape.in_channels;
-        windows.row_stride = shape.dilation_h * sizes.row;
-        kernels.add_windows(windows);
+    void fill(T* row) const {
+        if (!bias) {
+            std::fill_n(row, plan.row, T(0));
+            return;
+        }
+        for (int64_t c = 0; c < plan.row; c += shape.in_channels) {
+            std::copy_n(bias, shape.in_channels, row + c);
+        }
     }
 
-    void write(int64_t image, const T* from) const {
-        const int64_t row_size = shape.width * shape.in_channels;
-        T* to = dx + image * shape.height * row_size;
-        from += shape.pad_top * sizes.row + shape.pad_left * shape.in_channels;
-        for (int64_t h = 0; h < shape.height; ++h, from += sizes.row, to += row_size) {
-            if (activation == Activation::none) {
-                std::copy_n(from, row_size, to);
-            } else {
-                kernels.activate(activation, row_size, from, T(leaky_relu_slope), to);
-            }
+    void add(const T* windows, T* row) const {
+        AddWindows<T> sum = {};
+        sum.from = windows;
+        sum.from_stride = plan.window;
+        sum.pixels = shape.out_width;
+        sum.length = window_row(shape);
+        sum.to = row;
+        sum.to_stride = shape.stride_w * shape.in_channels;
+        kernels.add_windows(sum);
+    }
+
+    void write(const T* row, int64_t image, int64_t h) const {
+        const int64_t size = shape.width * shape.in_channels;
+        T* to = dx + (image * shape.height + h) * size;
+        row += shape.pad_left * shape.in_channels;
+        if (activation == Activation::none) {
+            std::copy_n(row, size, to);
+        } else {
+            kernels.activate(activation, size, row, T(leaky_relu_slope), to);
         }
     }
 };
 
+// One panel of the weights of one t. Rows of taps follow one another in memory as in a window.
+template <class T>
+void pack(const Kernels<T>& kernels, const Conv2dShape& shape, const Plan& plan,
+          const Panels& panels, const T* weight, int64_t panel, int64_t t, T* to) {
+    const int64_t filters = shape.out_channels, lanes = panels.lanes(panel);
+    const int64_t before = t * plan.window + panels.first_channel(panel);
+    const int64_t there = shape.kernel_height * window_row(shape) - before;
+    const T* from = weight + before * filters;
+    to += panels.lanes_before(panel) * plan.lines(shape) + t * filters * lanes;
+    if (there >= panels.channels(panel)) {
+        PackLines<T> pack = {};
+        pack.from = from;
+        pack.line_stride = 1;
+        pack.channel_stride = filters;
+        pack.lines = filters;
+        pack.channels = panels.channels(panel);
+        pack.lanes = lanes;
+        pack.to = to;
+        kernels.pack_lines(pack);
+        return;
+    }
+    for (int64_t k = 0; k < filters; ++k, to += lanes) {
+        for (int64_t c = 0; c < lanes; ++c) to[c] = c < there ? from[c * filters + k] : T(0);
+    }
+}
+
 }  // namespace
 
 template <class T>
+double sum_of_windows_steps(const Conv2dShape& shape) {
+    const double width = kernels<T>().width, stride = double(shape.stride_h);
+    const double row = double(window_row(shape));
+    const double products = double(shape.output_size()) *
+                            std::ceil(double(shape.kernel_height) / stride) *
+                            std::ceil(stride * row / width);
+    const double added = double(shape.batch) * double(shape.height) * double(shape.out_width) *
+                         std::ceil(row / width);
+    return products + added_vector * added;
+}
+
+template <class T>
 bool sum_of_windows_pays(const Conv2dShape& shape) {
-    if (shape.groups != 1 || shape.dilation_w != 1 || shape.batch < fewest_images) return false;
+    if (shape.groups != 1 || shape.dilation_w != 1) return false;
+    if (shape.dilation_h != 1 && shape.stride_h != 1) return false;
     const double channels = double(shape.in_channels), width = kernels<T>().width;
-    const double image_rows = double(shape.height) + double(shape.pad_top) +
-                              double(shape.kernel_height) * double(shape.dilation_h);
-    const double image_columns =
-        double(shape.width) + double(shape.pad_left) + double(shape.kernel_width);
-    const double out = double(shape.out_height) * double(shape.out_width);
-    const double window = double(window_size(shape));
-    if (image_rows * image_columns * channels * sizeof(T) > largest_image_bytes ||
-        double(shape.out_width) * window * sizeof(T) > largest_image_bytes ||
-        double(shape.out_height - 1) * double(shape.stride_h) > image_rows ||
-        double(shape.out_width - 1) * double(shape.stride_w) > image_columns) {
-        return false;
-    }
-    const double filters = double(shape.out_channels);
-    const double window_row = double(shape.kernel_width) * channels;
-    const double added = double(shape.kernel_height) * std::ceil(window_row / width);
-    const double summed = out * (filters * std::ceil(window / width) + added_vector * added);
+    const double columns = std::max(double(shape.width) + double(shape.pad_left),
+                                    double(shape.out_width) * double(shape.stride_w)) +
+                           double(shape.kernel_width);
+    const double windows =
+        double(shape.out_width) * double(shape.stride_h) * double(window_row(shape));
+    if (std::max(columns * channels, windows) * sizeof(T) > largest_row_bytes) return false;
 
     // A correlation runs its vectors over C, or over the reduction and then sums their lanes.
-    const double pixels = double(shape.height) * double(shape.width);
+    const double taps = double(shape.kernel_height) * double(shape.kernel_width);
     const double products =
-        filters * window / channels / (double(shape.stride_h) * double(shape.stride_w));
-    const double correlated = pixels * std::min(products * std::ceil(channels / width),
-                                                channels * (products / width + final_sum));
-    return 1.1 * summed < correlated;
+        double(shape.out_channels) * taps / (double(shape.stride_h) * double(shape.stride_w));
+    const double correlated =
+        double(shape.input_size()) / channels *
+        std::min(products * std::ceil(channels / width), channels * (products / width + final_sum));
+    return 1.1 * sum_of_windows_steps<T>(shape) < correlated;
 }
 
 template <class T>
 void sum_of_windows(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* weight,
                     const T* bias, Activation activation, T* dx) {
     const Kernels<T>& kernels = rot180::kernels<T>();
-    const Panels panels(kernels, 1, window_size(shape));
-    const Sizes sizes(shape, sizeof(T));
-    const double operations = double(shape.output_size()) * double(window_size(shape)) / 8;
-    const int team = team_size(shape.batch, operations);
+    const Plan plan(shape, sizeof(T));
+    const Panels panels(kernels, 1, plan.window);
+    const int64_t tasks = shape.batch * plan.tasks_per_image;
+    const int team = team_size(tasks, sum_of_windows_steps<T>(shape));
 
     ScratchPlan memory;
-    const size_t weight_at = memory.add(panels.all_lanes() * shape.out_channels, sizeof(T));
+    const size_t weight_at = memory.add(panels.all_lanes() * plan.lines(shape), sizeof(T));
     const size_t zeros_at = memory.add(panels.most_lanes(), sizeof(T));
+    const size_t runs_at = memory.add(plan.taps, sizeof(Run));
+    const size_t x_at = memory.add(plan.windows_together, sizeof(int64_t));
+    const size_t y_at = memory.add(plan.windows_together, sizeof(int64_t));
     ScratchPlan own;
-    const size_t dy_at = own.add(
-        dy.activation == Activation::none ? 0 : sizes.pixels * shape.out_channels, sizeof(T));
+    const bool copied = dy.activation != Activation::none;
+    const size_t dy_at = own.add(copied ? plan.dy_rows * plan.dy_row : 0, sizeof(T));
     // The kernel reads and writes whole vectors.
-    const size_t windows_at = own.add(sizes.pixels * window_size(shape) + kernels.width, sizeof(T));
-    const size_t image_at = own.add(sizes.height * sizes.row + kernels.width, sizeof(T));
-    const size_t x_at = own.add(sizes.pixels, sizeof(int64_t));
-    const size_t y_at = own.add(sizes.pixels, sizeof(int64_t));
+    const size_t windows_at =
+        own.add(plan.windows_together * plan.window + kernels.width, sizeof(T));
+    const size_t row_at = own.add(plan.row + kernels.width, sizeof(T));
     const size_t own_at = memory.add(team, own.bytes());
     const Scratch scratch(memory.bytes());
     const auto array = [&](size_t at) { return reinterpret_cast<T*>(scratch.data() + at); };
     const auto offsets = [&](size_t at) { return reinterpret_cast<int64_t*>(scratch.data() + at); };
-    const auto workspace = [&](int thread) {
-        const size_t mine = own_at + size_t(thread) * own.bytes();
-        return Workspace<T>{array(mine + dy_at), array(mine + windows_at), array(mine + image_at),
-                            offsets(mine + x_at), offsets(mine + y_at)};
-    };
 
-    T* packed = array(weight_at);
-    parallel_for(panels.count(), team, [&](int64_t panel, int) {
-        pack_panel(kernels, pointwise(shape), panels, weight, panel, 0, shape.out_channels,
-                   packed + panels.lanes_before(panel) * shape.out_channels);
+    parallel_for(panels.count() * plan.taps, team, [&](int64_t task, int) {
+        pack(kernels, shape, plan, panels, weight, task / plan.taps, task % plan.taps,
+             array(weight_at));
     });
     std::fill_n(array(zeros_at), panels.most_lanes(), T(0));
-    for (int thread = 0; thread < team; ++thread) {
-        const Workspace<T> mine = workspace(thread);
-        for (int64_t p = 0; p < sizes.pixels; ++p) {
-            mine.x_at[p] = p * shape.out_channels;
-            mine.y_at[p] = p * window_size(shape);
-        }
+    Run* runs = reinterpret_cast<Run*>(scratch.data() + runs_at);
+    for (int64_t t = 0; t < plan.taps; ++t) {
+        runs[t] = {-t * shape.dilation_h * plan.dy_row, shape.out_channels};
     }
-    const Sum<T> sum = {kernels, shape, sizes,           panels,     dy,
-                        packed,  bias,  array(zeros_at), activation, dx};
-    parallel_for(shape.batch, team,
-                 [&](int64_t image, int thread) { sum.run(image, workspace(thread)); });
+    for (int64_t p = 0; p < plan.windows_together; ++p) {
+        offsets(x_at)[p] = p * shape.out_channels;
+        offsets(y_at)[p] = p * plan.window;
+    }
+    const Sum<T> sum = {kernels,
+                        shape,
+                        plan,
+                        panels,
+                        dy,
+                        array(weight_at),
+                        bias,
+                        array(zeros_at),
+                        runs,
+                        offsets(x_at),
+                        offsets(y_at),
+                        activation,
+                        dx};
+    parallel_for(tasks, team, [&](int64_t task, int thread) {
+        const size_t mine = own_at + size_t(thread) * own.bytes();
+        const int64_t first = plan.first_band + task % plan.tasks_per_image * plan.task_bands;
+        sum.run(task / plan.tasks_per_image, first,
+                std::min(first + plan.task_bands, plan.end_band),
+                {array(mine + dy_at), array(mine + windows_at), array(mine + row_at)});
+    });
 }
 
 #define INSTANTIATE(T)                                                                             \
+    template double sum_of_windows_steps<T>(const Conv2dShape&);                                   \
     template bool sum_of_windows_pays<T>(const Conv2dShape&);                                      \
     template void sum_of_windows(const Conv2dShape&, const OutputGradient<T>&, const T*, const T*, \
                                  Activation, T*);
