@@ -123,6 +123,44 @@ def test_residual_is_the_sum_of_both_ways():
     assert_same(dx, body.backward(dy) + dy, "dx")
 
 
+@pytest.mark.parametrize("activation", [None, "relu", "tanh"])
+@pytest.mark.parametrize("in_sequential", [False, True])
+def test_residual_that_ends_with_a_norm_adds_in_its_pass(activation, in_sequential):
+    class Apart(rot180.BatchNorm2d):
+        """A class derived from it gets no residual: it may compute something else."""
+
+        def forward(self, x, training=False):
+            return super().forward(x, training)
+
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(2, 4, 5, 3)).astype(np.float32)
+    dy = rng.normal(size=x.shape).astype(np.float32)
+    results = []
+    for kind in (rot180.BatchNorm2d, Apart):
+        norm = kind(3)
+        norm.weight.value += np.float32(0.5)
+        body = rot180.Sequential([rot180.Identity(), norm]) if in_sequential else norm
+        block = rot180.Residual(body, rot180.LeakyReLU(), activation=activation)
+        assert body.adds_residual() == (kind is rot180.BatchNorm2d)
+        y = block.forward(x, training=True)
+        dx = block.backward(dy)
+        arrays = [norm.weight.grad, norm.bias.grad, norm.running_mean, norm.running_var]
+        results.append([y, dx, *arrays, block.forward(x)])
+    for in_one_pass, in_two in zip(*results, strict=True):
+        np.testing.assert_array_equal(in_one_pass, in_two)
+
+
+def test_residual_of_another_shape_than_the_norm():
+    body = rot180.Sequential([rot180.Conv2d(2, 2, 3), rot180.BatchNorm2d(2)])
+    block = rot180.Residual(body)
+    message = (
+        r"residual has shape \(1, 4, 5, 2\), expected \(1, 2, 3, 2\): that of x, which it is "
+        r"added to; give the body padding"
+    )
+    with pytest.raises(ValueError, match=message):
+        block.forward(np.ones((1, 4, 5, 2), np.float32))
+
+
 def test_residual_needs_one_shape():
     block = rot180.Residual(rot180.Conv2d(2, 3, 3, padding=1))
     message = r"body returns shape .*4, 5, 3\) and shortcut .*4, 5, 2\), expected the same"

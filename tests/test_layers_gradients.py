@@ -114,6 +114,18 @@ CASES = {
         ),
         (4, 5, 2),
     ),
+    "residual that ends with batch_norm": (
+        lambda rng: rot180.Residual(
+            rot180.Sequential(
+                [
+                    rot180.Conv2d(2, 2, 3, padding=1, bias=False, rng=rng, dtype=np.float64),
+                    rot180.BatchNorm2d(2, dtype=np.float64),
+                ]
+            ),
+            activation="relu",
+        ),
+        (4, 5, 2),
+    ),
     "residual with shortcut and activation": (
         lambda rng: rot180.Residual(
             rot180.Sequential(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -55,6 +57,47 @@ INFERENCE = [0.5, 1, 2.638089935, 1.942809042, 4.776179871, 2.414213562, 1.56904
 
 def assert_equals_torch(actual, expected):
     np.testing.assert_allclose(actual.ravel(), expected, rtol=2e-9, atol=2e-9)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "shape", [(2, 5, 7, 3), (3, 16), (2, 3, 4, 37), (4, 30, 33, 16), (5, 2000)]
+)
+def test_residual_is_added_before_the_activation(dtype, activation, shape):
+    """The same bits as of a pass for the norm and one for the sum."""
+    rng = np.random.default_rng(5)
+    x, residual = rng.normal(size=(2, *shape)).astype(dtype)
+    mean, var, weight, bias = rng.uniform(0.5, 2, size=(4, shape[-1])).astype(dtype)
+    options = {"residual": residual, "activation": activation}
+
+    y = functional.batch_norm(x, mean, var, weight, bias, **options)
+    z = functional.batch_norm(x, mean, var, weight, bias)
+    np.testing.assert_array_equal(y, functional.add(z, residual, activation=activation))
+    y, *statistics = functional.batch_norm_training(x, weight, bias, **options)
+    z, *same = functional.batch_norm_training(x, weight, bias)
+    np.testing.assert_array_equal(y, functional.add(z, residual, activation=activation))
+    np.testing.assert_array_equal(statistics, same)
+
+    expected = reference.batch_norm(x, mean, var, weight, bias, **options)
+    z = reference.batch_norm(x, mean, var, weight, bias)
+    np.testing.assert_array_equal(expected, reference.add(z, residual, activation=activation))
+    expected, *_ = reference.batch_norm_training(x, weight, bias, **options)
+    z, *_ = reference.batch_norm_training(x, weight, bias)
+    np.testing.assert_array_equal(expected, reference.add(z, residual, activation=activation))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_residual_fits_x(module):
+    x, statistics = np.ones((2, 3, 4), np.float32), np.ones((2, 4), np.float32)
+    for norm in (
+        partial(module.batch_norm, x, *statistics),
+        partial(module.batch_norm_training, x),
+    ):
+        with pytest.raises(ValueError, match=r"^residual has shape \(3, 4\), expected \(2, 3, 4\)"):
+            norm(residual=x[0])
+        with pytest.raises(TypeError, match=r"^residual has dtype float64 but x has dtype float32"):
+            norm(residual=x.astype(np.float64))
 
 
 @pytest.mark.parametrize("module", MODULES)

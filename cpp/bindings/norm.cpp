@@ -54,22 +54,24 @@ int64_t channels_of(const py::array& x, const py::array& of) {
 
 void bound_batch_norm(const py::array& x, const py::array& mean, const py::array& var, double eps,
                       const OptionalArray& weight, const OptionalArray& bias, Activation activation,
-                      py::array y) {
+                      const OptionalArray& residual, py::array y) {
     with_float_type(x, "x", [&](auto zero) {
         using T = decltype(zero);
         const int64_t channels = channels_of(x, mean), pixels = x.size() / channels;
         const T* input = read<T>(x, "x", x.size());
+        const T* added = read_or_null<T>(residual, "residual", x.size());
         const T* centers = read<T>(mean, "mean", channels);
         const T* variances = read<T>(var, "var", channels);
         const Affine<T> affine = read_affine<T>(weight, bias, activation, channels);
         T* output = write<T>(y, "y", x.size());
         const py::gil_scoped_release release;
-        batch_norm<T>(pixels, channels, input, centers, variances, eps, affine, output);
+        batch_norm<T>(pixels, channels, input, centers, variances, eps, affine, added, output);
     });
 }
 
 void bound_batch_norm_training(const py::array& x, double eps, const OptionalArray& weight,
-                               const OptionalArray& bias, Activation activation, double momentum,
+                               const OptionalArray& bias, Activation activation,
+                               const OptionalArray& residual, double momentum,
                                OptionalArray running_mean, OptionalArray running_var, py::array y,
                                py::array mean, py::array inv_std) {
     if (running_mean.has_value() != running_var.has_value()) {
@@ -81,17 +83,18 @@ void bound_batch_norm_training(const py::array& x, double eps, const OptionalArr
         if (pixels == 1) throw py::value_error("x has one value for each channel");
         const T* input = read<T>(x, "x", x.size());
         const Affine<T> affine = read_affine<T>(weight, bias, activation, channels);
+        const T* added = read_or_null<T>(residual, "residual", x.size());
         T* mean_so_far = running_mean ? write<T>(*running_mean, "running_mean", channels) : nullptr;
         T* var_so_far = running_var ? write<T>(*running_var, "running_var", channels) : nullptr;
         T* output = write<T>(y, "y", x.size());
-        const auto inputs = {&x, address(weight), address(bias)};
+        const auto inputs = {&x, address(weight), address(bias), address(residual)};
         check_apart(address(running_mean), "running_mean", inputs);
         check_apart(address(running_var), "running_var", inputs);
         check_apart(address(running_var), "running_var", {address(running_mean)});
         T* means = write<T>(mean, "mean", channels);
         T* factors = write<T>(inv_std, "inv_std", channels);
         const py::gil_scoped_release release;
-        batch_norm_training<T>(pixels, channels, input, eps, affine, momentum, mean_so_far,
+        batch_norm_training<T>(pixels, channels, input, eps, affine, added, momentum, mean_so_far,
                                var_so_far, output, means, factors);
     });
 }
@@ -193,11 +196,11 @@ void bound_group_norm_grad(const py::array& dy, const py::array& x, const py::ar
 void bind_norm(py::module_& module) {
     module.def("batch_norm", &bound_batch_norm, py::arg("x"), py::arg("mean"), py::arg("var"),
                py::arg("eps"), py::arg("weight"), py::arg("bias"), py::arg("activation"),
-               py::arg("y"));
+               py::arg("residual"), py::arg("y"));
     module.def("batch_norm_training", &bound_batch_norm_training, py::arg("x"), py::arg("eps"),
-               py::arg("weight"), py::arg("bias"), py::arg("activation"), py::arg("momentum"),
-               py::arg("running_mean"), py::arg("running_var"), py::arg("y"), py::arg("mean"),
-               py::arg("inv_std"));
+               py::arg("weight"), py::arg("bias"), py::arg("activation"), py::arg("residual"),
+               py::arg("momentum"), py::arg("running_mean"), py::arg("running_var"), py::arg("y"),
+               py::arg("mean"), py::arg("inv_std"));
     module.def("batch_norm_grad", &bound_batch_norm_grad, py::arg("dy"), py::arg("x"),
                py::arg("mean"), py::arg("inv_std"), py::arg("weight"), py::arg("bias"),
                py::arg("activation"), py::arg("dx"), py::arg("dweight"), py::arg("dbias"));

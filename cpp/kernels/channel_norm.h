@@ -65,8 +65,8 @@ void add_moments(const T* x, int64_t size, int64_t period, const T* center, T* s
     for_rows<T>(size, period, true, add);
 }
 
-template <class T>
-void normalize(const ChannelNorm<T>& norm, Activation activation, T* y) {
+template <class T, bool ADDED>
+void normalize_rows(const ChannelNorm<T>& norm, Activation activation, T* y) {
     const auto write = [&](auto lanes, auto rows, int64_t column, int64_t at) {
         constexpr int W = decltype(lanes)::count;
         using V = Vector<T, W>;
@@ -74,11 +74,21 @@ void normalize(const ChannelNorm<T>& norm, Activation activation, T* y) {
 #pragma GCC unroll 4
         for (int row = 0; row < decltype(rows)::count; ++row) {
             const int64_t i = at + row * norm.period;
-            const V z = load<T, W>(norm.x + i) * scale + shift;
+            V z = load<T, W>(norm.x + i) * scale + shift;
+            if (ADDED) z += load<T, W>(norm.residual + i);
             store<T, W>(y + i, rectify<T>(activation, z));
         }
     };
     for_rows<T>(norm.size, norm.period, short_rows<T>(norm.period), write);
+}
+
+template <class T>
+void normalize(const ChannelNorm<T>& norm, Activation activation, T* y) {
+    if (norm.residual) {
+        normalize_rows<T, true>(norm, activation, y);
+    } else {
+        normalize_rows<T, false>(norm, activation, y);
+    }
 }
 
 // dy times the activation's derivative at z.

@@ -291,6 +291,7 @@ struct ChannelNorm {
     const T* center;
     const T* scale;
     const T* shift;
+    const T* residual = nullptr;  // for y alone: of x's size, added to z
 };
 
 // A normalisation of rows, each by its own statistics: `samples` times `groups` rows of `length`
@@ -433,7 +434,7 @@ struct Kernels {
     // and center as in ChannelNorm.
     void (*add_moments)(const T* x, int64_t size, int64_t period, const T* center, T* sum,
                         T* squares);
-    // y = activation(z); activation as in CorrelateTiles.
+    // y = activation(z + residual); activation as in CorrelateTiles.
     void (*normalize)(const ChannelNorm<T>&, Activation, T* y);
     // With gradient = dy * activation'(z), here of any activation:
     // sum[j] += sum over rows of gradient, products[j] += sum over rows of gradient * (x - center)

@@ -94,9 +94,12 @@ void parallel_rows(const Pixels& all, const Body& body) {
 
 template <class T>
 void normalize(const Kernels<T>& kernels, const Pixels& all, const T* x,
-               const Coefficients<T>& coefficients, Activation activation, T* y) {
+               const Coefficients<T>& coefficients, Activation activation, const T* residual,
+               T* y) {
     parallel_rows(all, [&](int64_t first, int64_t count) {
-        kernels.normalize(coefficients.of(all, x + first, count), in_kernel(activation), y + first);
+        ChannelNorm<T> norm = coefficients.of(all, x + first, count);
+        if (residual) norm.residual = residual + first;
+        kernels.normalize(norm, in_kernel(activation), y + first);
         after_kernel(kernels, activation, 1, count, count, y + first);
     });
 }
@@ -171,7 +174,7 @@ void gradients(int64_t pixels, int64_t channels, const T* dy, const T* x, const 
 
 template <class T>
 void batch_norm(int64_t pixels, int64_t channels, const T* x, const T* mean, const T* var,
-                double eps, const Affine<T>& affine, T* y) {
+                double eps, const Affine<T>& affine, const T* residual, T* y) {
     const Kernels<T>& kernels = rot180::kernels<T>();
     const Pixels all(pixels, channels, kernels.width);
     const Workspace<T> workspace(all, 0);
@@ -179,13 +182,13 @@ void batch_norm(int64_t pixels, int64_t channels, const T* x, const T* mean, con
     for (int64_t c = 0; c < channels; ++c) inv_std[c] = inverse_deviation<T>(double(var[c]), eps);
     const Coefficients<T> coefficients = workspace.coefficients();
     coefficients.set(all, mean, inv_std, affine);
-    normalize(kernels, all, x, coefficients, affine.activation, y);
+    normalize(kernels, all, x, coefficients, affine.activation, residual, y);
 }
 
 template <class T>
 void batch_norm_training(int64_t pixels, int64_t channels, const T* x, double eps,
-                         const Affine<T>& affine, double momentum, T* running_mean, T* running_var,
-                         T* y, T* mean, T* inv_std) {
+                         const Affine<T>& affine, const T* residual, double momentum,
+                         T* running_mean, T* running_var, T* y, T* mean, T* inv_std) {
     if (pixels == 0) {
         std::fill(mean, mean + channels, T(0));
         std::fill(inv_std, inv_std + channels, inverse_deviation<T>(0, eps));
@@ -208,7 +211,7 @@ void batch_norm_training(int64_t pixels, int64_t channels, const T* x, double ep
     }
     const Coefficients<T> coefficients = workspace.coefficients();
     coefficients.set(all, mean, inv_std, affine);
-    normalize(kernels, all, x, coefficients, affine.activation, y);
+    normalize(kernels, all, x, coefficients, affine.activation, residual, y);
 }
 
 template <class T>
@@ -226,9 +229,9 @@ void batch_norm_grad_input(int64_t pixels, int64_t channels, const T* dy, const 
 
 #define INSTANTIATE(T)                                                                             \
     template void batch_norm(int64_t, int64_t, const T*, const T*, const T*, double,               \
-                             const Affine<T>&, T*);                                                \
+                             const Affine<T>&, const T*, T*);                                      \
     template void batch_norm_training(int64_t, int64_t, const T*, double, const Affine<T>&,        \
-                                      double, T*, T*, T*, T*, T*);                                 \
+                                      const T*, double, T*, T*, T*, T*, T*);                       \
     template void batch_norm_grad_weight(int64_t, int64_t, const T*, const T*, const T*, const T*, \
                                          const Affine<T>&, T*, T*);                                \
     template void batch_norm_grad_input(int64_t, int64_t, const T*, const T*, const T*, const T*,  \

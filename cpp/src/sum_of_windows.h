@@ -1,7 +1,7 @@
 // The transposed convolution as a sum of windows: each pixel of dy gives its window of dx
-// R * S * C numbers, a matrix product without borders, and windows overlap. One row of dx at a time:
-// what all pixels of a column of dy give to it is summed in registers, so that only rows of windows,
-// S * C numbers each, are left to be added.
+// R * S * C numbers, a matrix product without borders, and windows overlap. One row of dx at a
+// time: what all pixels of a column of dy give to it is summed in registers, so that only rows of
+// windows, S * C numbers each, are left to be added.
 #pragma once
 
 #include "rot180/conv2d.h"

@@ -175,6 +175,17 @@ def affine_of(
     )
 
 
+def residual_of(residual: ArrayLike | None, x: FloatArray) -> FloatArray | None:
+    """What is added to the normalised x; None stays None."""
+    if residual is None:
+        return None
+    residual = float_array("residual", residual)
+    expect_dtype("residual", residual, "x", x)
+    mend = "give the body padding, or the shortcut a 1x1 convolution with the body's stride"
+    expect_shape("residual", residual, x.shape, f"that of x, which it is added to; {mend}")
+    return residual
+
+
 def expect_variance(x: FloatArray) -> None:
     """Refuse a batch (..., C) of one pixel, from which no variance can be told."""
     if x.size == x.shape[-1]:

@@ -297,7 +297,7 @@ def _timed_layer(layer: Layer, clock: _Clock) -> Iterator[None]:
     def timed_forward(*args: Any, **options: Any) -> FloatArray:
         y = clock.run(forward_key, forward, *args, **options)
         if forward_key not in clock.costs and not layer.children():
-            clock.costs[forward_key] = _forward_cost(layer, args[0], y)
+            clock.costs[forward_key] = _forward_cost(layer, args[0], y, options.get("residual"))
         return y
 
     def timed_backward(*args: Any, **options: Any) -> FloatArray | None:
@@ -341,10 +341,13 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
             delattr(owner, name)
 
 
-def _forward_cost(layer: Layer, x: FloatArray, y: FloatArray) -> tuple[int, int]:
+def _forward_cost(
+    layer: Layer, x: FloatArray, y: FloatArray, residual: FloatArray | None
+) -> tuple[int, int]:
     if np.may_share_memory(x, y):  # another view of it
         return 0, 0
-    return _flops(layer, x, y), x.nbytes + y.nbytes + _parameter_bytes(layer)
+    arrays = [x, y] if residual is None else [x, residual, y]
+    return _flops(layer, x, y), _bytes(arrays) + _parameter_bytes(layer)
 
 
 def _backward_costs(

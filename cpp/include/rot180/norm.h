@@ -18,10 +18,11 @@ struct Affine {
 
 // Batch normalisation takes x, y and their gradients as (pixels, channels), the pixels of all
 // images together, and all statistics as (channels):
-//   y = activation((x - mean) / sqrt(var + eps) * weight + bias)
+//   y = activation((x - mean) / sqrt(var + eps) * weight + bias + residual)
+// residual is of x's shape, or null for none.
 template <class T>
 void batch_norm(int64_t pixels, int64_t channels, const T* x, const T* mean, const T* var,
-                double eps, const Affine<T>& affine, T* y);
+                double eps, const Affine<T>& affine, const T* residual, T* y);
 
 // The same by the mean and the biased variance of x itself. Writes the mean and
 // inv_std = 1 / sqrt(var + eps), and moves the running statistics, which may both be null, to
@@ -29,10 +30,10 @@ void batch_norm(int64_t pixels, int64_t channels, const T* x, const T* mean, con
 // pixels != 1. Without pixels the running statistics stay.
 template <class T>
 void batch_norm_training(int64_t pixels, int64_t channels, const T* x, double eps,
-                         const Affine<T>& affine, double momentum, T* running_mean, T* running_var,
-                         T* y, T* mean, T* inv_std);
+                         const Affine<T>& affine, const T* residual, double momentum,
+                         T* running_mean, T* running_var, T* y, T* mean, T* inv_std);
 
-// With xhat = (x - mean) * inv_std and g = dy * activation'(xhat * weight + bias):
+// The gradients are of y without a residual. With xhat = (x - mean) * inv_std and g = dy * activation'(xhat * weight + bias):
 //   dweight = sum over pixels of g * xhat,   dbias = sum over pixels of g
 template <class T>
 void batch_norm_grad_weight(int64_t pixels, int64_t channels, const T* dy, const T* x,

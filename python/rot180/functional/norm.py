@@ -17,6 +17,7 @@ from rot180.arguments import (
     float_array,
     of_each_channel,
     real_number,
+    residual_of,
     running_momentum,
     with_channels,
     writable_in_place,
@@ -33,11 +34,13 @@ def batch_norm(
     bias: ArrayLike | None = None,
     *,
     eps: float = 1e-5,
+    residual: ArrayLike | None = None,
     activation: str | None = None,
 ) -> FloatArray:
     """Normalise each channel by a given mean and variance, as a trained network does.
 
-    y[...,c] = activation((x[...,c] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c])
+    y[...,c] = activation((x[...,c] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
+    + residual[...,c])
 
     Parameters
     ----------
@@ -48,6 +51,8 @@ def batch_norm(
         Ones and zeros by default.
     eps : float
         At least 0.
+    residual : array of x's shape and dtype, optional
+        Zeros by default: what a residual connection adds.
     activation : None, "relu", "leaky_relu" (slope 0.01), "sigmoid" or "tanh"
 
     Returns
@@ -73,7 +78,15 @@ def batch_norm(
     weight, bias = affine_of(weight, bias, x)
     y = new_array(x.shape, x.dtype)
     _core.batch_norm(
-        x, mean, var, real_number("eps", eps), weight, bias, core_activation(activation), y
+        x,
+        mean,
+        var,
+        real_number("eps", eps),
+        weight,
+        bias,
+        core_activation(activation),
+        residual_of(residual, x),
+        y,
     )
     return y
 
@@ -87,14 +100,16 @@ def batch_norm_training(
     running_var: FloatArray | None = None,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    residual: ArrayLike | None = None,
     activation: str | None = None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Normalise each channel by the batch's own mean and variance, and move the running ones.
 
-    y[...,c] = activation((x[...,c] - mean[c]) * inv_std[c] * weight[c] + bias[c]), with the mean
-    over all axes but the last and inv_std = 1 / sqrt(var + eps): Ioffe and Szegedy (2015), "Batch
-    normalization", algorithm 1. As there and in PyTorch, var is the biased variance, divided by the
-    number of pixels n; the running variance takes the unbiased one, divided by n - 1:
+    y[...,c] = activation((x[...,c] - mean[c]) * inv_std[c] * weight[c] + bias[c]
+    + residual[...,c]), with the mean over all axes but the last and inv_std = 1 / sqrt(var + eps):
+    Ioffe and Szegedy (2015), "Batch normalization", algorithm 1. As there and in PyTorch, var is
+    the biased variance, divided by the number of pixels n; the running variance takes the unbiased
+    one, divided by n - 1:
 
     running = (1 - momentum) * running + momentum * of the batch
 
@@ -108,8 +123,9 @@ def batch_norm_training(
         Changed in place. Both or neither.
     momentum : float
         From 0 to 1.
-    eps, activation
-        As in `batch_norm`.
+    eps, residual, activation
+        As in `batch_norm`. With a residual, ``add_grad_input(dy, activation=activation, y=y)`` is
+        the gradient by the residual, and dy for the gradients below, without an activation there.
 
     Returns
     -------
@@ -152,6 +168,7 @@ def batch_norm_training(
         weight,
         bias,
         core_activation(activation),
+        residual_of(residual, x),
         running_momentum(momentum),
         running_mean,
         running_var,

@@ -84,6 +84,10 @@ class Layer(ABC):
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of y for that shape of x, both without the batch axis."""
 
+    def adds_residual(self) -> bool:
+        """Whether `forward` takes ``residual`` and ``activation`` and returns g(y + residual)."""
+        return False
+
     def children(self) -> dict[str, Layer]:
         """Return the layers that this one is made of, by name; {} if it is made of none."""
         return {}

@@ -85,9 +85,21 @@ class BatchNorm2d(Layer):
         self.running_mean: FloatArray = np.zeros(self.num_features, dtype)
         self.running_var: FloatArray = np.ones(self.num_features, dtype)
 
-    def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
-        """Compute y, of x's shape."""
+    def forward(
+        self,
+        x: FloatArray,
+        training: bool = False,
+        *,
+        residual: FloatArray | None = None,
+        activation: str | None = None,
+    ) -> FloatArray:
+        """Compute y, of x's shape.
+
+        A `Residual` that ends with this layer gives what is added to y and the activation after
+        the sum, so that both are done in the same pass. Its `backward` begins with theirs.
+        """
         self._check_channels(x)
+        activation = activation or self.activation
         if not training:
             return functional.batch_norm(
                 x,
@@ -95,7 +107,8 @@ class BatchNorm2d(Layer):
                 self.running_var,
                 *self._affine(),
                 eps=self.eps,
-                activation=self.activation,
+                residual=residual,
+                activation=activation,
             )
         y, mean, inv_std = functional.batch_norm_training(
             x,
@@ -104,10 +117,18 @@ class BatchNorm2d(Layer):
             running_var=self.running_var,
             momentum=self.momentum,
             eps=self.eps,
-            activation=self.activation,
+            residual=residual,
+            activation=activation,
         )
         self._save(x, mean, inv_std)
         return y
+
+    def adds_residual(self) -> bool:
+        """Whether `forward` takes a residual: if no activation comes between.
+
+        A class derived from this one may have a forward of its own.
+        """
+        return type(self) is BatchNorm2d and self.activation is None
 
     def backward(self, dy: FloatArray, *, input_grad: bool = True) -> FloatArray | None:
         """Add dw and db to the parameters' ``grad`` and return dx, of x's shape."""

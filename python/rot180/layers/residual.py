@@ -42,12 +42,16 @@ class Residual(Container):
 
     def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
         """Compute y; body(x) and shortcut(x) must have one shape."""
-        with self.named_errors("body"):
-            through = self.body.forward(x, training)
         with self.named_errors("shortcut"):
             around = self.shortcut.forward(x, training)
-        _expect_one_shape(through.shape, around.shape)
-        y = functional.add(through, around, activation=self.activation)
+        if self.body.adds_residual():  # a pass less over y
+            with self.named_errors("body"):
+                y = self.body.forward(x, training, residual=around, activation=self.activation)
+        else:
+            with self.named_errors("body"):
+                through = self.body.forward(x, training)
+            _expect_one_shape(through.shape, around.shape)
+            y = functional.add(through, around, activation=self.activation)
         if training:
             self._save(y if self.activation else None)
         return y

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from rot180.arguments import FloatArray
 from rot180.layers.container import Container
@@ -54,16 +55,24 @@ class Sequential(Container):
         self.layers = tuple(layers)
         super().__init__({str(index): layer for index, layer in enumerate(self.layers)})
 
-    def forward(self, x: FloatArray, training: bool = False) -> FloatArray:
-        """Compute the last layer's y from the first layer's x."""
-        index = 0
+    def forward(self, x: FloatArray, training: bool = False, **last: Any) -> FloatArray:
+        """Compute the last layer's y from the first layer's x.
+
+        `last` are options of the last layer, such as the residual that it adds.
+        """
+        index, end = 0, len(self.layers) - 1
         try:  # around all layers: a context for each takes longer than small ones compute
-            for index in range(len(self.layers)):
-                x = self.layers[index].forward(x, training)
+            for index in range(end + 1):
+                options = last if index == end else {}
+                x = self.layers[index].forward(x, training, **options)
         except Exception as error:
             self.named_errors(str(index)).add_to(error)
             raise
         return x
+
+    def adds_residual(self) -> bool:
+        """Whether the last layer does; a class derived from this one may have its own forward."""
+        return type(self) is Sequential and bool(self.layers) and self.layers[-1].adds_residual()
 
     def backward(self, dy: FloatArray, *, input_grad: bool = True) -> FloatArray | None:
         """Send dy back through all layers, the last one first.

@@ -13,6 +13,7 @@ from rot180.arguments import (
     float_array,
     of_each_channel,
     real_number,
+    residual_of,
     running_momentum,
     with_channels,
     writable_in_place,
@@ -28,9 +29,10 @@ def batch_norm(
     bias: FloatArray | None = None,
     *,
     eps: float = 1e-5,
+    residual: FloatArray | None = None,
     activation: str | None = None,
 ) -> FloatArray:
-    """``y[...,c] = activation((x[...,c] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c])``.
+    """``y = activation((x - mean) / sqrt(var + eps) * weight + bias + residual)``, by channel.
 
     Parameters
     ----------
@@ -38,6 +40,7 @@ def batch_norm(
     mean, var : (C,)
     weight, bias : (C,), or None for ones and zeros
     eps : at least 0
+    residual : of x's shape, or None for zeros
     activation : None, "relu", "leaky_relu", "sigmoid" or "tanh"
 
     Returns
@@ -61,7 +64,7 @@ def batch_norm(
     x = with_channels("x", x)
     mean, var = of_each_channel("mean", mean, x), of_each_channel("var", var, x)
     inv_std = 1 / np.sqrt(var + real_number("eps", eps))
-    return activate(_normalised(x, mean, inv_std, weight, bias), activation)
+    return activate(_normalised(x, mean, inv_std, weight, bias, residual), activation)
 
 
 def batch_norm_training(
@@ -73,6 +76,7 @@ def batch_norm_training(
     running_var: FloatArray | None = None,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    residual: FloatArray | None = None,
     activation: str | None = None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Compute `batch_norm` by the mean and variance of x over all n pixels (Ioffe, Szegedy, 2015).
@@ -86,7 +90,7 @@ def batch_norm_training(
     weight, bias : (C,), or None for ones and zeros
     running_mean, running_var : (C,), changed in place; or both None
     momentum : from 0 to 1
-    eps, activation : as in `batch_norm`
+    eps, residual, activation : as in `batch_norm`
 
     Returns
     -------
@@ -120,7 +124,8 @@ def batch_norm_training(
         _move("running_mean", running_mean, mean, momentum, x)
         _move("running_var", running_var, var * pixels / (pixels - 1), momentum, x)
     mean, inv_std = mean.astype(x.dtype), (1 / np.sqrt(var + eps)).astype(x.dtype)
-    return activate(_normalised(x, mean, inv_std, weight, bias), activation), mean, inv_std
+    z = _normalised(x, mean, inv_std, weight, bias, residual)
+    return activate(z, activation), mean, inv_std
 
 
 def batch_norm_grad_input(
@@ -220,14 +225,18 @@ def _normalised(
     inv_std: FloatArray,
     weight: FloatArray | None,
     bias: FloatArray | None,
+    residual: FloatArray | None = None,
 ) -> FloatArray:
-    """``xhat * weight + bias``."""
+    """``xhat * weight + bias + residual``."""
     weight, bias = affine_of(weight, bias, x)
+    residual = residual_of(residual, x)
     z = (x - mean) * inv_std
     if weight is not None:
         z = z * weight
     if bias is not None:
         z = z + bias
+    if residual is not None:
+        z = z + residual
     return z
 
 
