@@ -8,9 +8,9 @@ from rot180 import _core
 from rot180.arguments import (
     LEAKY_RELU_SLOPE,
     FloatArray,
+    expect_dtype,
     expect_shape,
     float_array,
-    float_arrays,
     saved_output,
 )
 from rot180.functional.activation import core_activation
@@ -49,10 +49,11 @@ def add(
     [4.0, 0.0]
     """
     kind = core_activation(activation)
-    a, b = float_arrays(a=a, b=b)
+    a, b = float_array("a", a), float_array("b", b)
+    expect_dtype("b", b, "a", a)
     expect_shape("b", b, a.shape, "the shape of a")
-    apart = tuple(array for array in (a, b) if array is not out)
-    y = result_array(out, a.shape, a.dtype, apart)
+    others = (None if a is out else a, None if b is out else b)
+    y = result_array(out, a.shape, a.dtype, others)
     _core.add(kind, a, b, y)
     return y
 
