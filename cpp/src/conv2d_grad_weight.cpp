@@ -42,6 +42,7 @@ constexpr int64_t channels_worth_packing = 12;
 struct Schedule {
     Blocks blocks;
     int64_t slots, channel_ranges, panel_ranges;
+    bool in_place;  // the only slot sums in dweight itself, which it writes once
 
     int64_t ranges() const { return channel_ranges * panel_ranges; }
     int64_t tasks() const { return slots * ranges(); }
@@ -97,18 +98,20 @@ bool packs_x(const Conv2dShape& shape) {
 // The input channels cut into the rows of a register tile, as even as possible.
 struct ChannelTiles {
     int64_t channels, count;
+    bool of_one_tap;      // which is all that there is
     int64_t most_ranges;  // that tasks may have of them: one, where neighbouring taps make a run
     ChannelTiles(const Conv2dShape& shape, int64_t tile_rows)
         : channels(shape.group_in_channels()), count(divide_up(channels, tile_rows)) {
-        const bool one_tap = shape.kernel_height * shape.kernel_width == 1;
-        most_ranges = packs_x(shape) || (one_tap && shape.groups == 1) ? count : 1;
+        of_one_tap = shape.kernel_height * shape.kernel_width == 1 && shape.groups == 1;
+        most_ranges = packs_x(shape) || of_one_tap ? count : 1;
     }
     int64_t first(int64_t tile) const { return tile * channels / count; }
     int64_t size(int64_t tile) const { return first(tile + 1) - first(tile); }
 };
 
-Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, int64_t panels, int64_t sums,
+Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, const Panels& panels,
                   int64_t element) {
+    const int64_t sums = line_count(shape) * panels.all_lanes();
     Schedule plan = {};
     const int64_t pixels_per_block =
         sums * element > large_sums_bytes ? 2 * usual_pixels : usual_pixels;
@@ -129,25 +132,32 @@ Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, int64_t p
     // As a double: with a large dilation an integer would wrap around.
     const double x_size = double(blocks.images) * double(window.rows) * double(window.columns) *
                           double(shape.in_channels);
-    const int64_t most_ranges = plenty_of_tasks / 2;
+    const int64_t most_ranges = plenty_of_tasks / 2, ranges = sums / (sums_bytes / element);
     plan.channel_ranges =
         int64_t(std::clamp(packs_x(shape) ? x_size * double(element) / double(x_bytes) : 1.0, 1.0,
                            double(std::min(tiles.most_ranges, most_ranges))));
-    plan.panel_ranges = std::clamp<int64_t>(sums / plan.channel_ranges / (sums_bytes / element), 1,
-                                            std::min(panels, most_ranges));
+    plan.panel_ranges =
+        std::clamp<int64_t>(ranges / plan.channel_ranges, 1, std::min(panels.count(), most_ranges));
     plan.slots = divide_up(plenty_of_tasks, plan.ranges());
     if (plan.ranges() >= most_ranges) {
         const int64_t pixels = shape.batch * shape.out_height * shape.out_width;
         plan.slots = std::clamp<int64_t>(pixels / pixels_worth_a_slot, 1, plan.slots);
     }
     plan.slots = std::min({plan.slots, blocks.count(), std::max<int64_t>(1, largest_slots / sums)});
+    if (blocks.count() == 1 && tiles.of_one_tap) {
+        // As in a dense layer of few samples: dweight is most of the memory, so by its lines.
+        plan.panel_ranges = 1;
+        plan.channel_ranges = std::clamp<int64_t>(ranges, 1, tiles.most_ranges);
+    }
 
     // Where few pixels make few slots, the sums are shared out further.
     const auto further = [&](int64_t ranges, int64_t others, int64_t most) {
         return std::max(ranges, std::min(most, divide_up(few_tasks, plan.slots * others)));
     };
-    plan.panel_ranges = further(plan.panel_ranges, plan.channel_ranges, panels);
+    plan.panel_ranges = further(plan.panel_ranges, plan.channel_ranges, panels.count());
     plan.channel_ranges = further(plan.channel_ranges, plan.panel_ranges, tiles.most_ranges);
+    plan.in_place =
+        blocks.count() == 1 && panels.all_lanes() == shape.out_channels && !has_border(shape);
     return plan;
 }
 
@@ -212,7 +222,8 @@ class Sum {
         return plan_.blocks.pixels() * panels * panels_.most_lanes();
     }
 
-    // sums is (panels, lines, lanes of the panel), bias (all lanes), zeros at first, or null.
+    // sums is (panels, lines, lanes of the panel), or dweight itself; bias (all lanes), zeros at
+    // first, or null.
     void add(const Share& share, T* x_copy, T* product, T* packed, T* sums, T* bias) const {
         const int64_t lines = line_count(shape_);
         for (int64_t index = share.first_block; index < share.last_block; ++index) {
@@ -240,8 +251,9 @@ class Sum {
                 outer.vectors = panels_.vectors(panel);
                 outer.x_ahead = part(next.x, share, panel);
                 outer.dy_ahead = part(next.dy, share, panel);
-                outer.dw_stride = lanes;
-                T* sum = sums + panels_.lanes_before(panel) * lines;
+                outer.dw_stride = plan_.in_place ? shape_.out_channels : lanes;
+                T* sum = sums + (plan_.in_place ? panels_.first_of_all(panel)
+                                                : panels_.lanes_before(panel) * lines);
                 if (packs_x_) {
                     add_packed(steps, share, origin, outer, sum);
                 } else {
@@ -476,6 +488,34 @@ class Sum {
     int64_t step_h_, step_w_;
 };
 
+// The slots put together, some lines of one panel at a time. Says whether all sums are finite, if
+// padding may have spread what is not.
+template <class T>
+bool put_together(const Conv2dShape& shape, const Panels& panels, int64_t slots, int team,
+                  const T* sums, T* dweight) {
+    const int64_t lines = line_count(shape), lanes = panels.all_lanes();
+    const int64_t line_blocks = divide_up(lines, lines_per_task);
+    const bool border = has_border(shape);
+    std::atomic<bool> finite{true};
+    parallel_for(panels.count() * line_blocks, team, [&](int64_t task, int) {
+        const int64_t panel = task / line_blocks, first = task % line_blocks * lines_per_task;
+        const int64_t width = panels.lanes(panel), channels = panels.channels(panel);
+        T zeros = 0;
+        for (int64_t line = first; line < std::min(lines, first + lines_per_task); ++line) {
+            const T* from = sums + panels.lanes_before(panel) * lines + line * width;
+            T* to = dweight + line * shape.out_channels + panels.first_of_all(panel);
+            std::copy(from, from + channels, to);
+            for (int64_t slot = 1; slot < slots; ++slot) {
+                const T* partial = from + slot * lanes * lines;
+                for (int64_t k = 0; k < channels; ++k) to[k] += partial[k];
+            }
+            for (int64_t k = 0; border && k < channels; ++k) zeros += T(0) * to[k];
+        }
+        if (zeros != zeros) finite = false;
+    });
+    return finite;
+}
+
 }  // namespace
 
 template <class T>
@@ -504,9 +544,8 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     const Panels panels(kernels, shape.groups, shape.group_out_channels());
     const int64_t panel_count = panels.count(), lanes = panels.all_lanes();
     const int64_t lines = line_count(shape);
-    const bool border = has_border(shape);
     const ChannelTiles tiles(shape, kernels.tile_pixels(int(panels.most_lanes() / kernels.width)));
-    const Schedule plan = schedule(shape, tiles, panel_count, lines * lanes, sizeof(T));
+    const Schedule plan = schedule(shape, tiles, panels, sizeof(T));
     const Window window = window_of(shape, 0, 0, plan.blocks.rows, plan.blocks.columns);
     if (window_too_large(window, plan.blocks.images * shape.in_channels)) {
         exact_grad_weight(shape, x, dy, dweight);
@@ -519,7 +558,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     const double pixels = double(shape.batch) * double(shape.out_height) * double(shape.out_width);
     const int team = team_size(tasks, pixels * double(lanes) * double(lines) / 8);
     ScratchPlan memory;
-    const size_t sums_at = memory.add(slots * lines * lanes, sizeof(T));
+    const size_t sums_at = memory.add(plan.in_place ? 0 : slots * lines * lanes, sizeof(T));
     const size_t biases_at = memory.add((slots + 1) * lanes, sizeof(T));
     ScratchPlan own;
     const size_t x_at = own.add(sum.x_size(), sizeof(T));
@@ -528,7 +567,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     const size_t own_at = memory.add(team, own.bytes());
     const Scratch scratch(memory.bytes());
     const auto array = [&](size_t at) { return reinterpret_cast<T*>(scratch.data() + at); };
-    T* sums = array(sums_at);
+    T* sums = plan.in_place ? dweight : array(sums_at);
     T* biases = array(biases_at);
     std::fill(biases, biases + (slots + 1) * lanes, T(0));
 
@@ -540,26 +579,8 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
                 sums + slot * lines * lanes, dbias ? biases + slot * lanes : nullptr);
     });
 
-    // The slots put together, some lines of one panel at a time.
-    std::atomic<bool> any_nan{false};
-    const int64_t line_blocks = divide_up(lines, lines_per_task);
-    parallel_for(panel_count * line_blocks, team, [&](int64_t task, int) {
-        const int64_t panel = task / line_blocks, first = task % line_blocks * lines_per_task;
-        const int64_t width = panels.lanes(panel), channels = panels.channels(panel);
-        T zeros = 0;
-        for (int64_t line = first; line < std::min(lines, first + lines_per_task); ++line) {
-            const T* from = sums + panels.lanes_before(panel) * lines + line * width;
-            T* to = dweight + line * shape.out_channels + panels.first_of_all(panel);
-            std::copy(from, from + channels, to);
-            for (int64_t slot = 1; slot < slots; ++slot) {
-                const T* partial = from + slot * lanes * lines;
-                for (int64_t k = 0; k < channels; ++k) to[k] += partial[k];
-            }
-            for (int64_t k = 0; border && k < channels; ++k) zeros += T(0) * to[k];
-        }
-        if (zeros != zeros) any_nan = true;
-    });
-    if (any_nan) exact_grad_weight(shape, x, dy, dweight);
+    const bool finite = plan.in_place || put_together(shape, panels, slots, team, sums, dweight);
+    if (!finite) exact_grad_weight(shape, x, dy, dweight);
     if (!dbias) return;
     T* total = biases + slots * lanes;
     kernels.add_rows(biases, slots, lanes, lanes, total);
