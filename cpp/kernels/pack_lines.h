@@ -54,26 +54,26 @@ bool pack_contiguous_channels(const PackLines<T>& pack) {
     return !pack.checked || check.all_finite();
 }
 
-// W vectors of W lanes turned into columns, by exchanging ever larger halves.
-template <class T>
-inline void transpose(Vector<T> (&rows)[width<T>]) {
+// W vectors of W lanes turned into columns, by exchanging ever larger halves. What is exchanged is
+// known to the compiler: a loop over halves would compute the indices each time.
+template <class T, int HALF = 1>
+__attribute__((always_inline)) inline void transpose(Vector<T> (&rows)[width<T>]) {
     constexpr int W = width<T>;
-    using Index = Vector<IntOf<T>>;
-#pragma GCC unroll 16
-    for (int half = 1; half < W; half *= 2) {
-        Index low, high;
+    if constexpr (HALF < W) {
+        Vector<IntOf<T>> low, high;
 #pragma GCC unroll 16
         for (int i = 0; i < W; ++i) {
-            low[i] = IntOf<T>(i & half ? (i ^ half) + W : i);
-            high[i] = IntOf<T>(i & half ? i + W : i ^ half);
+            low[i] = IntOf<T>(i & HALF ? (i ^ HALF) + W : i);
+            high[i] = IntOf<T>(i & HALF ? i + W : i ^ HALF);
         }
 #pragma GCC unroll 16
         for (int i = 0; i < W; ++i) {
-            if (i & half) continue;
-            const Vector<T> a = rows[i], b = rows[i + half];
+            if (i & HALF) continue;
+            const Vector<T> a = rows[i], b = rows[i + HALF];
             rows[i] = shuffle<T>(a, b, low);
-            rows[i + half] = shuffle<T>(a, b, high);
+            rows[i + HALF] = shuffle<T>(a, b, high);
         }
+        transpose<T, 2 * HALF>(rows);
     }
 }
 
@@ -88,10 +88,10 @@ bool pack_contiguous_lines(const PackLines<T>& pack) {
         T* to = pack.to + first;
         int64_t line = 0;
         for (; line + W <= pack.lines; line += W) {
-            Vector<T> rows[W] = {};
+            Vector<T> rows[W];
 #pragma GCC unroll 16
             for (int k = 0; k < W; ++k) {
-                if (k < channels) rows[k] = load(from + k * pack.channel_stride + line);
+                rows[k] = k < channels ? load(from + k * pack.channel_stride + line) : Vector<T>{};
                 prefetch(from, (W + k) * pack.channel_stride + line);
                 check.see(rows[k]);
             }
