@@ -41,7 +41,7 @@ struct Costs {
                                                // points or outputs, of transformed filters
 };
 constexpr Costs correlation_costs = {2700, 140, 5600, 1.08, 310, 400};
-constexpr Costs grad_weight_costs = {1200, 360, 1900, 1.05, 330, 220};
+constexpr Costs grad_weight_costs = {1200, 200, 1900, 1.05, 330, 220};
 // The direct sum's vector of y.
 constexpr double direct_pixel = 12;
 // A vector of a tile's outputs, beside one of its inputs.

@@ -42,7 +42,7 @@ constexpr int64_t channels_worth_packing = 12;
 struct Schedule {
     Blocks blocks;
     int64_t slots, channel_ranges, panel_ranges;
-    bool in_place;  // the only slot sums in dweight itself, which it writes once
+    bool into_dweight;  // the only slot sums there, each sum written once
 
     int64_t ranges() const { return channel_ranges * panel_ranges; }
     int64_t tasks() const { return slots * ranges(); }
@@ -156,8 +156,7 @@ Schedule schedule(const Conv2dShape& shape, const ChannelTiles& tiles, const Pan
     };
     plan.panel_ranges = further(plan.panel_ranges, plan.channel_ranges, panels.count());
     plan.channel_ranges = further(plan.channel_ranges, plan.panel_ranges, tiles.most_ranges);
-    plan.in_place =
-        blocks.count() == 1 && panels.all_lanes() == shape.out_channels && !has_border(shape);
+    plan.into_dweight = blocks.count() == 1 && panels.all_lanes() == shape.out_channels;
     return plan;
 }
 
@@ -251,9 +250,9 @@ class Sum {
                 outer.vectors = panels_.vectors(panel);
                 outer.x_ahead = part(next.x, share, panel);
                 outer.dy_ahead = part(next.dy, share, panel);
-                outer.dw_stride = plan_.in_place ? shape_.out_channels : lanes;
-                T* sum = sums + (plan_.in_place ? panels_.first_of_all(panel)
-                                                : panels_.lanes_before(panel) * lines);
+                outer.dw_stride = plan_.into_dweight ? shape_.out_channels : lanes;
+                T* sum = sums + (plan_.into_dweight ? panels_.first_of_all(panel)
+                                                    : panels_.lanes_before(panel) * lines);
                 if (packs_x_) {
                     add_packed(steps, share, origin, outer, sum);
                 } else {
@@ -488,19 +487,15 @@ class Sum {
     int64_t step_h_, step_w_;
 };
 
-// The slots put together, some lines of one panel at a time. Says whether all sums are finite, if
-// padding may have spread what is not.
+// The slots put together, some lines of one panel at a time.
 template <class T>
-bool put_together(const Conv2dShape& shape, const Panels& panels, int64_t slots, int team,
+void put_together(const Conv2dShape& shape, const Panels& panels, int64_t slots, int team,
                   const T* sums, T* dweight) {
     const int64_t lines = line_count(shape), lanes = panels.all_lanes();
     const int64_t line_blocks = divide_up(lines, lines_per_task);
-    const bool border = has_border(shape);
-    std::atomic<bool> finite{true};
     parallel_for(panels.count() * line_blocks, team, [&](int64_t task, int) {
         const int64_t panel = task / line_blocks, first = task % line_blocks * lines_per_task;
         const int64_t width = panels.lanes(panel), channels = panels.channels(panel);
-        T zeros = 0;
         for (int64_t line = first; line < std::min(lines, first + lines_per_task); ++line) {
             const T* from = sums + panels.lanes_before(panel) * lines + line * width;
             T* to = dweight + line * shape.out_channels + panels.first_of_all(panel);
@@ -509,9 +504,20 @@ bool put_together(const Conv2dShape& shape, const Panels& panels, int64_t slots,
                 const T* partial = from + slot * lanes * lines;
                 for (int64_t k = 0; k < channels; ++k) to[k] += partial[k];
             }
-            for (int64_t k = 0; border && k < channels; ++k) zeros += T(0) * to[k];
         }
-        if (zeros != zeros) finite = false;
+    });
+}
+
+// Whether no sum is infinite or NaN: zero times either is NaN.
+template <class T>
+bool all_finite(const T* sums, int64_t size) {
+    std::atomic<bool> finite{true};
+    parallel_elements(size, 1, [&](int64_t first, int64_t count, int) {
+        T zeros[16] = {};  // several, since each addition waits for the one before
+        for (int64_t i = 0; i < count; ++i) zeros[i % 16] += T(0) * sums[first + i];
+        for (const T zero : zeros) {
+            if (zero != zero) finite = false;
+        }
     });
     return finite;
 }
@@ -558,7 +564,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     const double pixels = double(shape.batch) * double(shape.out_height) * double(shape.out_width);
     const int team = team_size(tasks, pixels * double(lanes) * double(lines) / 8);
     ScratchPlan memory;
-    const size_t sums_at = memory.add(plan.in_place ? 0 : slots * lines * lanes, sizeof(T));
+    const size_t sums_at = memory.add(plan.into_dweight ? 0 : slots * lines * lanes, sizeof(T));
     const size_t biases_at = memory.add((slots + 1) * lanes, sizeof(T));
     ScratchPlan own;
     const size_t x_at = own.add(sum.x_size(), sizeof(T));
@@ -567,7 +573,7 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
     const size_t own_at = memory.add(team, own.bytes());
     const Scratch scratch(memory.bytes());
     const auto array = [&](size_t at) { return reinterpret_cast<T*>(scratch.data() + at); };
-    T* sums = plan.in_place ? dweight : array(sums_at);
+    T* sums = plan.into_dweight ? dweight : array(sums_at);
     T* biases = array(biases_at);
     std::fill(biases, biases + (slots + 1) * lanes, T(0));
 
@@ -579,8 +585,10 @@ void conv2d_grad_weight(const Conv2dShape& given, const T* x, const OutputGradie
                 sums + slot * lines * lanes, dbias ? biases + slot * lanes : nullptr);
     });
 
-    const bool finite = plan.in_place || put_together(shape, panels, slots, team, sums, dweight);
-    if (!finite) exact_grad_weight(shape, x, dy, dweight);
+    if (!plan.into_dweight) put_together(shape, panels, slots, team, sums, dweight);
+    if (has_border(shape) && !all_finite(dweight, shape.weight_size())) {
+        exact_grad_weight(shape, x, dy, dweight);
+    }
     if (!dbias) return;
     T* total = biases + slots * lanes;
     kernels.add_rows(biases, slots, lanes, lanes, total);
