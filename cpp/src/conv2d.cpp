@@ -68,17 +68,14 @@ PhaseRows phase_rows(int64_t phase, int64_t size, int64_t stride, int64_t pad) {
     return {first, first < size ? (size - 1 - first) / stride + 1 : 0};
 }
 
-// Winograd's algorithm leaves alone what it would spread: results that are not finite.
+// Whether Winograd's algorithm has computed all parts. It leaves alone what it would spread:
+// results that are not finite.
 template <class T>
-void compute(Algorithm algorithm, const std::vector<Correlation>& parts, const OutputGradient<T>& x,
-             const T* weight, const T* bias, Activation activation, T* y) {
-    const auto by_winograd = [&](const Correlation& part) {
+bool all_by_winograd(const std::vector<Correlation>& parts, const OutputGradient<T>& x,
+                     const T* weight, const T* bias, Activation activation, T* y) {
+    return std::all_of(parts.begin(), parts.end(), [&](const Correlation& part) {
         return correlate_winograd(part, x, weight, bias, activation, y);
-    };
-    if (algorithm == Algorithm::winograd && std::all_of(parts.begin(), parts.end(), by_winograd)) {
-        return;
-    }
-    correlate(parts, x, weight, bias, activation, y);
+    });
 }
 
 // Row p of dx, with p + pad_top = phase + stride_h * u, collects dy[i] * w[r] wherever
@@ -146,10 +143,11 @@ void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* 
             parts.push_back(part);
         }
     }
-    const auto flat = [&] {
-        return parts.size() == 1 && flat_rows_pay<T>(Pass::forward, parts[0]);
-    };
-    if (chosen == Algorithm::direct && sum_of_windows_pays<T>(shape) && !flat()) {
+    if (chosen == Algorithm::winograd && all_by_winograd(parts, dy, weight, bias, activation, dx)) {
+        return;
+    }
+    const bool flat = parts.size() == 1 && flat_rows_pay<T>(Pass::forward, parts[0]);
+    if (!flat && sum_of_windows_pays<T>(shape)) {
         return sum_of_windows(shape, dy, weight, bias, activation, dx);
     }
     if (untouched) {
@@ -165,7 +163,7 @@ void transposed(const Conv2dShape& shape, const OutputGradient<T>& dy, const T* 
             }
         });
     }
-    compute<T>(chosen, parts, dy, weight, bias, activation, dx);
+    correlate(parts, dy, weight, bias, activation, dx);
 }
 
 }  // namespace
@@ -226,8 +224,13 @@ void Conv2dShape::validate() const {
 template <class T>
 void conv2d(const Conv2dShape& shape, const T* x, const T* weight, const T* bias,
             Activation activation, T* y, Algorithm algorithm) {
-    compute<T>(conv2d_algorithm<T>(Pass::forward, shape, algorithm), {forward_correlation(shape)},
-               {x}, weight, bias, activation, y);
+    const Algorithm chosen = conv2d_algorithm<T>(Pass::forward, shape, algorithm);
+    const std::vector<Correlation> parts = {forward_correlation(shape)};
+    if (chosen == Algorithm::winograd &&
+        all_by_winograd<T>(parts, {x}, weight, bias, activation, y)) {
+        return;
+    }
+    correlate<T>(parts, {x}, weight, bias, activation, y);
 }
 
 template <class T>
