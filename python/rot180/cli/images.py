@@ -130,7 +130,10 @@ def _read_fitted(path: Path, inputs: Inputs) -> Images:
 
 
 def _read_digit(path: Path, inputs: Inputs, cut: Callable[[Array], Array]) -> Images:
-    """Make bright strokes on a dark ground of a picture, and cut it as its data set was cut."""
+    """Make bright strokes on a dark ground of a picture, and cut it as its data set was cut.
+
+    One that has the network's size has been cut already, be it otherwise: by whoever made the data.
+    """
     grey = open_picture(path, _flatten)
     low, high = float(grey.min()), float(grey.max())
     if high - low < FAINTEST_CONTRAST:
@@ -140,10 +143,10 @@ def _read_digit(path: Path, inputs: Inputs, cut: Callable[[Array], Array]) -> Im
     if _border(grey).mean() > 0.5:
         grey = 1 - grey
         notes.append("dark on light: inverted")
-    cropped = cut(grey)
+    height, width, _ = inputs.shape
+    cropped = grey if grey.shape == (height, width) else cut(grey)
     if cropped is not grey:
         notes.append("cropped to the strokes")
-    height, width, _ = inputs.shape
     x = _resize(cropped, height, width)
     return Images(inputs.prepared((x / x.max())[np.newaxis, :, :, np.newaxis]), tuple(notes))
 
