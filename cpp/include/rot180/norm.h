@@ -33,7 +33,8 @@ void batch_norm_training(int64_t pixels, int64_t channels, const T* x, double ep
                          const Affine<T>& affine, const T* residual, double momentum,
                          T* running_mean, T* running_var, T* y, T* mean, T* inv_std);
 
-// The gradients are of y without a residual. With xhat = (x - mean) * inv_std and g = dy * activation'(xhat * weight + bias):
+// The gradients are of y without a residual. With xhat = (x - mean) * inv_std and
+// g = dy * activation'(xhat * weight + bias):
 //   dweight = sum over pixels of g * xhat,   dbias = sum over pixels of g
 template <class T>
 void batch_norm_grad_weight(int64_t pixels, int64_t channels, const T* dy, const T* x,

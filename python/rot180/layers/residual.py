@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rot180 import functional
 from rot180.arguments import FloatArray, check_activation
 from rot180.layers.container import Container
@@ -45,8 +47,9 @@ class Residual(Container):
         with self.named_errors("shortcut"):
             around = self.shortcut.forward(x, training)
         if self.body.adds_residual():  # a pass less over y
+            forward: Callable[..., FloatArray] = self.body.forward
             with self.named_errors("body"):
-                y = self.body.forward(x, training, residual=around, activation=self.activation)
+                y = forward(x, training, residual=around, activation=self.activation)
         else:
             with self.named_errors("body"):
                 through = self.body.forward(x, training)
