@@ -150,6 +150,14 @@ def test_residual_that_ends_with_a_norm_adds_in_its_pass(activation, in_sequenti
         np.testing.assert_array_equal(in_one_pass, in_two)
 
 
+def test_a_norm_with_an_activation_adds_no_residual():
+    norm = rot180.BatchNorm2d(2, activation="relu")
+    assert not norm.adds_residual()
+    x = np.ones((2, 3, 3, 2), np.float32)
+    with pytest.raises(ValueError, match=r"^the layer has activation='relu', and a residual"):
+        norm.forward(x, residual=x)
+
+
 def test_residual_of_another_shape_than_the_norm():
     body = rot180.Sequential([rot180.Conv2d(2, 2, 3), rot180.BatchNorm2d(2)])
     block = rot180.Residual(body)

@@ -99,6 +99,11 @@ class BatchNorm2d(Layer):
         the sum, so that both are done in the same pass. Its `backward` begins with theirs.
         """
         self._check_channels(x)
+        if self.activation and (residual is not None or activation):
+            raise ValueError(
+                f"the layer has activation={self.activation!r}, and a residual and its activation "
+                "come after a norm without one: give the activation to Residual instead"
+            )
         activation = activation or self.activation
         if not training:
             return functional.batch_norm(
