@@ -268,14 +268,18 @@ def test_mnist_pictures_are_cut_as_its_digits_were(tmp_path, capsys):
         np.testing.assert_allclose(found.x[0, :, :, 0], prepared / 255, atol=1e-6)
 
 
-def test_a_picture_of_the_networks_size_is_taken_as_it_is_cut(tmp_path):
-    """Data of one's own may be cut otherwise than MNIST: here strokes fill the height."""
+@pytest.mark.parametrize("scale", [1, 9])
+def test_a_picture_of_the_networks_size_is_taken_as_it_is_cut(tmp_path, scale):
+    """Data of one's own may be cut otherwise than MNIST: here strokes fill the height.
+
+    rot180 train enlarges the samples that it writes.
+    """
     from rot180.cli.images import Inputs, read_images
 
     inputs = Inputs((28, 28, 1), (0.0, 1.0), "mnist", None)
     image = np.zeros((28, 28), np.uint8)
     image[:, 3:9] = 255
-    Image.fromarray(image).save(tmp_path / "bar.png")
+    Image.fromarray(image.repeat(scale, 0).repeat(scale, 1)).save(tmp_path / "bar.png")
     found = read_images(tmp_path / "bar.png", inputs)
     assert found.notes == ()
     np.testing.assert_array_equal(found.x[0, :, :, 0], image / np.float32(255))

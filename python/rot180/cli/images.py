@@ -132,7 +132,7 @@ def _read_fitted(path: Path, inputs: Inputs) -> Images:
 def _read_digit(path: Path, inputs: Inputs, cut: Callable[[Array], Array]) -> Images:
     """Make bright strokes on a dark ground of a picture, and cut it as its data set was cut.
 
-    One that has the network's size has been cut already, be it otherwise: by whoever made the data.
+    One of the network's size, or enlarged from it, is cut already: by whoever made the data.
     """
     grey = open_picture(path, _flatten)
     low, high = float(grey.min()), float(grey.max())
@@ -144,7 +144,7 @@ def _read_digit(path: Path, inputs: Inputs, cut: Callable[[Array], Array]) -> Im
         grey = 1 - grey
         notes.append("dark on light: inverted")
     height, width, _ = inputs.shape
-    cropped = grey if grey.shape == (height, width) else cut(grey)
+    cropped = grey if _is_enlarged(grey, height, width) else cut(grey)
     if cropped is not grey:
         notes.append("cropped to the strokes")
     x = _resize(cropped, height, width)
@@ -164,6 +164,15 @@ def _flatten(image: Any) -> Array:
     strokes_are_bright = float((grey * alpha).sum()) > 0.5 * float(alpha.sum())
     ground = np.float32(0 if strokes_are_bright else 1)
     return alpha * grey + (1 - alpha) * ground
+
+
+def _is_enlarged(grey: Array, height: int, width: int) -> bool:
+    """Whether each pixel of a picture of that size has become a square of so many, or is one."""
+    scale = max(1, grey.shape[0] // height)
+    if grey.shape != (scale * height, scale * width):
+        return False
+    squares = grey.reshape(height, scale, width, scale)
+    return bool((squares == squares[:, :1, :, :1]).all())
 
 
 def _border(grey: Array) -> Array:
