@@ -58,6 +58,11 @@ LARGE = {
     "pointwise": geometries.Case((5, 21, 19, 33), (1, 1, 33, 65)),
     "pointwise, several blocks of a slot": geometries.Case((6, 48, 40, 20), (1, 1, 20, 64)),
     "pointwise, pixels that make no short rows": geometries.Case((1, 1, 5003, 9), (1, 1, 9, 48)),
+    "dense, whole vectors, ranges of lines": geometries.Case((20, 1, 1, 900), (1, 1, 900, 256)),
+    "one block of whole vectors, a border": geometries.Case(
+        (2, 6, 7, 40), (3, 3, 40, 64), padding=1
+    ),
+    "one block of whole vectors, groups": geometries.Case((2, 6, 7, 24), (3, 3, 12, 64), groups=2),
     "dense, more sums than samples": geometries.Case((40, 1, 1, 130), (1, 1, 130, 70)),
     "strided": geometries.Case((4, 33, 31, 17), (3, 3, 17, 40), stride=2, padding=1),
     "depthwise": geometries.Case((3, 30, 29, 75), (3, 3, 1, 75), padding=1, groups=75),
@@ -207,6 +212,22 @@ def test_flat_rows_do_not_spread_what_is_not_finite(name, operand, value, algori
     assert_same(db, reference.conv2d_grad_bias(dy), "db")
 
 
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("operand", [1, 2], ids=["weight", "dy"])
+@pytest.mark.parametrize("name", geometries.WINDOWS)
+def test_windows_do_not_spread_what_is_not_finite(name, operand, value, algorithm):
+    algorithm("direct")
+    case = geometries.WINDOWS[name]
+    arrays = case.integers()
+    arrays[operand].flat[arrays[operand].size // 2] = value
+    x, weight, dy = arrays
+    dx = functional.conv2d_grad_input(dy, weight, x.shape, **case.options)
+    with np.errstate(invalid="ignore"):
+        exact = reference.conv2d_grad_input(dy, weight, x.shape, **case.options)
+    assert_same(dx, exact, "dx")
+    assert not np.isfinite(dx).all()
+
+
 @pytest.mark.parametrize("activation", [None, "relu", "relu6", "leaky_relu", "sigmoid", "tanh"])
 def test_gradients_by_finite_differences(activation):
     case = geometries.AWKWARD["everything"]
@@ -295,8 +316,9 @@ def test_out_receives_the_result():
         geometries.Case((2, 5, 6, 24), (3, 3, 24, 20), padding=1),
         geometries.Case((2, 5, 6, 20), (3, 3, 20, 3), padding=1),
         geometries.Case((40, 5, 6, 20), (3, 3, 20, 30), padding=1),
+        geometries.Case((2, 5, 6, 20), (3, 3, 20, 32), padding=1),
     ],
-    ids=["few channels", "packed by the task", "along the reduction", "packed first"],
+    ids=["few channels", "packed by the task", "along the reduction", "packed first", "one block"],
 )
 def test_padding_does_not_touch_infinite_weights(case):
     """An infinite weight times a zero of the padding would be NaN: the sum has no such term."""

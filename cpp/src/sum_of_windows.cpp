@@ -27,7 +27,7 @@ int64_t window_row(const Conv2dShape& shape) { return shape.kernel_width * shape
 // How the sum is cut. Rows of dx a stride high, a band, read the same rows of dy: with u the band's
 // number, counted from the padding's edge, its row number a reads row u - t * dilation_h by row
 // t * stride_h + a of the taps. So a band is computed together, its windows being (stride_h, S, C)
-// and their weights (t, K, stride_h, S, C), zero where there is no such row of taps.
+// and their weights (t, K, stride_h, S, C).
 struct Plan {
     int64_t taps, window;          // values of t; size of a band's window
     int64_t first_band, end_band;  // that dx has rows of
@@ -37,7 +37,7 @@ struct Plan {
     int64_t dy_row, dy_rows;                   // and what a task meets of dy
 
     Plan(const Conv2dShape& shape, int64_t element)
-        : taps(divide_up(shape.kernel_height, shape.stride_h)),
+        : taps(shape.kernel_height / shape.stride_h),
           window(shape.stride_h * window_row(shape)),
           first_band(shape.pad_top / shape.stride_h),
           end_band((shape.pad_top + shape.height - 1) / shape.stride_h + 1),
@@ -196,26 +196,16 @@ struct Sum {
 template <class T>
 void pack(const Kernels<T>& kernels, const Conv2dShape& shape, const Plan& plan,
           const Panels& panels, const T* weight, int64_t panel, int64_t t, T* to) {
-    const int64_t filters = shape.out_channels, lanes = panels.lanes(panel);
-    const int64_t before = t * plan.window + panels.first_channel(panel);
-    const int64_t there = shape.kernel_height * window_row(shape) - before;
-    const T* from = weight + before * filters;
-    to += panels.lanes_before(panel) * plan.lines(shape) + t * filters * lanes;
-    if (there >= panels.channels(panel)) {
-        PackLines<T> pack = {};
-        pack.from = from;
-        pack.line_stride = 1;
-        pack.channel_stride = filters;
-        pack.lines = filters;
-        pack.channels = panels.channels(panel);
-        pack.lanes = lanes;
-        pack.to = to;
-        kernels.pack_lines(pack);
-        return;
-    }
-    for (int64_t k = 0; k < filters; ++k, to += lanes) {
-        for (int64_t c = 0; c < lanes; ++c) to[c] = c < there ? from[c * filters + k] : T(0);
-    }
+    const int64_t filters = shape.out_channels;
+    PackLines<T> lines = {};
+    lines.from = weight + (t * plan.window + panels.first_channel(panel)) * filters;
+    lines.line_stride = 1;
+    lines.channel_stride = filters;
+    lines.lines = filters;
+    lines.channels = panels.channels(panel);
+    lines.lanes = panels.lanes(panel);
+    lines.to = to + panels.lanes_before(panel) * plan.lines(shape) + t * filters * lines.lanes;
+    kernels.pack_lines(lines);
 }
 
 }  // namespace
@@ -224,8 +214,7 @@ template <class T>
 double sum_of_windows_steps(const Conv2dShape& shape) {
     const double width = kernels<T>().width, stride = double(shape.stride_h);
     const double row = double(window_row(shape));
-    const double products = double(shape.output_size()) *
-                            std::ceil(double(shape.kernel_height) / stride) *
+    const double products = double(shape.output_size()) * double(shape.kernel_height) / stride *
                             std::ceil(stride * row / width);
     const double added = double(shape.batch) * double(shape.height) * double(shape.out_width) *
                          std::ceil(row / width);
@@ -236,6 +225,9 @@ template <class T>
 bool sum_of_windows_pays(const Conv2dShape& shape) {
     if (shape.groups != 1 || shape.dilation_w != 1) return false;
     if (shape.dilation_h != 1 && shape.stride_h != 1) return false;
+    // Else some rows of a band would lack a row of taps, and a zero in its place, times an infinite
+    // dy, would be NaN.
+    if (shape.kernel_height % shape.stride_h != 0) return false;
     const double channels = double(shape.in_channels), width = kernels<T>().width;
     const double columns = std::max(double(shape.width) + double(shape.pad_left),
                                     double(shape.out_width) * double(shape.stride_w)) +
