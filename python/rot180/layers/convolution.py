@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,9 @@ class Convolution(Layer):
         """Return the weight, and the bias if there is one."""
         return [self.weight, self.bias] if self.bias else [self.weight]
 
+    @abstractmethod
     def _weight_shape(self) -> tuple[int, ...]:
-        raise NotImplementedError
+        """(KH, KW, and the channels in the order of the layer)."""
 
     def _options(self) -> dict[str, Any]:
         return {
